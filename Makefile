@@ -1,0 +1,83 @@
+# Hestia. `make run` is all a newcomer needs; `make help` lists the rest.
+#   PORT=8081        another port for run, dev, status and stop
+#   PYTHON=python3.12  the Python that makes the environment (default: the newest that runs)
+#   VENV=.venv       where the environment stands
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run dev setup test test-engines lint types status stop lock clean
+
+VENV ?= .venv
+PYTHON ?=
+PORT ?=
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+GATEWAY := $(BIN)/python -m hestia.cli.dev
+PORT_FLAG := $(if $(PORT),--port $(PORT))
+# Python's own noise about itself, and questions nobody is there to answer
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+# A python3.12 on PATH may be a shim that does not run: each is tried. Debian's python3 may lack ensurepip.
+define FIND_PYTHON
+found=; old=; bare=; \
+for p in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3 python); do \
+  "$$p" -c pass >/dev/null 2>&1 || continue; \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || { old="$$p"; continue; }; \
+  "$$p" -c 'import ensurepip, venv' >/dev/null 2>&1 || { bare="$$p"; continue; }; \
+  found="$$p"; break; \
+done; \
+if [ -z "$$found" ] && [ -n "$$bare" ]; then \
+  echo "$$bare cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+elif [ -z "$$found" ]; then \
+  echo "Hestia needs Python 3.11 or newer$${old:+ ($$old is older)}. Install it, or name it: make $(firstword $(MAKECMDGOALS)) PYTHON=/path/to/python3" >&2; exit 1; \
+fi
+endef
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: setup ## serve on 8080 (PORT=8081 for another), with the demo
+	@exec $(GATEWAY) serve $(PORT_FLAG)
+
+dev: setup ## serve, and restart when the code changes
+	@exec $(GATEWAY) watch $(PORT_FLAG)
+
+status: setup ## the services of the running gateway
+	@$(GATEWAY) status $(PORT_FLAG)
+
+stop: setup ## stop what `make run` or `make dev` started
+	@$(GATEWAY) stop $(PORT_FLAG)
+
+setup: $(STAMP) ## make .venv with everything in it
+	@:
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(FIND_PYTHON); \
+	echo "Setting up $(VENV) with $$found (once; about a minute)"; \
+	rm -f $(STAMP); \
+	"$$found" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@touch $(STAMP)
+
+lint: setup ## ruff
+	@$(BIN)/ruff check .
+
+types: setup ## mypy --strict
+	@$(BIN)/mypy --strict hestia
+
+test: lint types ## lint, types and every test that needs no engine
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-engines: setup ## the tests that need real engines (nginx) or minutes; never skips
+	@$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
+
+lock: setup ## write requirements.lock anew (needs `uv` on PATH)
+	@uv pip compile pyproject.toml --extra dev --extra speed --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
+
+clean: ## remove .venv and every cache
+	@rm -rf $(VENV) .make .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,0 +1,37 @@
+"""Files stay small enough to be read at once, and each has its test beside it."""
+
+import pytest
+
+from tests.house.tree import ROOT, name_of, sources
+
+ROOF = 400  # lines
+LARGER: dict[str, str] = {}  # file -> the reason
+# source -> where its tests stand, when that is not tests/<room>/test_<name>.py
+TESTED_AT: dict[str, str] = {}
+
+
+def test_no_file_is_longer_than_the_roof():
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in sources()}
+    assert {name: count for name, count in lengths.items() if count > ROOF and name not in LARGER} == {}
+
+
+def test_no_exception_outlives_its_reason():
+    long = {name_of(path) for path in sources() if len(path.read_text().splitlines()) > ROOF}
+    assert set(LARGER) <= long
+    assert set(TESTED_AT) <= {name_of(path) for path in sources()}
+
+
+def tested_sources() -> list[str]:
+    return [name_of(path) for path in sources() if path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("name", tested_sources())
+def test_each_source_file_has_its_test_file(name):
+    folder, _, file = name.removeprefix("hestia").rpartition("/")
+    place = TESTED_AT.get(name, f"tests{folder}/test_{file}")
+    assert (ROOT / place).is_file(), f"no {place}: write it, or name in TESTED_AT what covers {name}"
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in sources()}), ids=name_of)
+def test_each_room_is_a_package(folder):
+    assert (folder / "__init__.py").is_file()
