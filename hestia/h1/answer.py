@@ -1,0 +1,128 @@
+"""An upstream's head: read by the same strict grammar as a request's.
+
+A client must never get what two readers understand differently.
+"""
+
+from hestia.h1.grammar import FIELDS, HOP_BY_HOP, LENGTH, LONE_LINE_END, STATUS_LINE, BadMessage, values
+from hestia.h1.request import CHUNKED, nominated
+
+UNTIL_CLOSE = -2
+SPECIAL = HOP_BY_HOP | {
+    b"content-length",
+    b"content-location",
+    b"content-type",
+    b"location",
+    b"set-cookie",
+    b"x-accel-buffering",
+    b"x-request-id",
+}
+MAPPED = frozenset((b"location", b"content-location", b"set-cookie"))
+NO_BODY = frozenset((204, 304))
+SWITCHING = 101
+
+
+class AnswerHead:
+    """What an upstream's head says. `lines` begins with the status line; `mapped` says which lines name an origin."""
+
+    __slots__ = ("accel", "events", "keep", "length", "lines", "mapped", "status", "upgrade")
+
+    def __init__(self, status: int, lines: list[bytes], *, keep: bool) -> None:
+        self.status = status
+        self.lines = lines
+        self.keep = keep
+        self.length = UNTIL_CLOSE
+        self.mapped: list[tuple[int, bytes]] | None = None
+        self.upgrade: bytes | None = None
+        self.events = False
+        self.accel = False
+
+
+def find_answer_head(data: bytes, longest: int) -> int:
+    """Where the head ends, 0 while it is not complete. Raises BadMessage."""
+    found = data.find(b"\r\n\r\n")
+    if found < 0:
+        if len(data) > longest:
+            raise BadMessage("the head is too long")
+        if LONE_LINE_END.search(data) is not None or not b"HTTP/1."[: len(data)] == data[:7]:
+            raise BadMessage("the head is malformed")
+        return 0
+    if found + 4 > longest:
+        raise BadMessage("the head is too long")
+    return found + 4
+
+
+def read_answer_head(head: bytes) -> AnswerHead:
+    """Reads a whole head with its empty line. Raises BadMessage."""
+    line = STATUS_LINE.match(head)
+    if line is None:
+        raise BadMessage("the status line is malformed")
+    begin = line.end()
+    if FIELDS.fullmatch(head, begin) is None:
+        raise BadMessage("a header is malformed")
+    status = int(line[2])
+    lines = [b"HTTP/1.1 %b %b" % (line[2], line[3] or b"")]
+    named: dict[bytes, bytes] = {}
+    answer = AnswerHead(status, lines, keep=line[1] == b"1")
+    for field in head[begin:-2].split(b"\r\n")[:-1]:
+        name = field[: field.index(b":")].lower()
+        if name not in SPECIAL:
+            lines.append(field)
+            continue
+        _read_special(answer, name, field, named)
+    _read_framing(answer, named, line[1])
+    if b"connection" in named:
+        _read_connection(answer, named[b"connection"], line[1])
+    return answer
+
+
+def _read_special(answer: AnswerHead, name: bytes, field: bytes, named: dict[bytes, bytes]) -> None:
+    value = field[len(name) + 1 :].strip(b" \t")
+    if name == b"content-length" or name in HOP_BY_HOP:
+        if name in named:
+            if name == b"content-length":
+                raise BadMessage("two Content-Length headers")
+            value = named[name] + b", " + value
+        named[name] = value
+        return
+    if name == b"x-request-id":
+        return
+    if name in MAPPED:
+        if answer.mapped is None:
+            answer.mapped = []
+        answer.mapped.append((len(answer.lines), name))
+    elif name == b"x-accel-buffering":
+        answer.accel = True
+    elif value[:17].lower() == b"text/event-stream":
+        answer.events = True
+    answer.lines.append(field)
+
+
+def _read_framing(answer: AnswerHead, named: dict[bytes, bytes], minor: bytes) -> None:
+    coding = named.get(b"transfer-encoding")
+    length = named.get(b"content-length")
+    if coding is not None:
+        if length is not None or minor == b"0" or coding.lower() != b"chunked":
+            raise BadMessage("a Transfer-Encoding that is not plain chunked")
+        answer.length = CHUNKED
+    elif length is not None:
+        if LENGTH.fullmatch(length) is None:
+            raise BadMessage("the Content-Length is no plain number")
+        answer.length = int(length)
+        if answer.status >= 200 and answer.status != 204:  # noqa: PLR2004 - 1xx and 204 have none (RFC 9110, 8.6)
+            answer.lines.append(b"Content-Length: " + length)
+    if answer.status == SWITCHING:
+        answer.upgrade = named.get(b"upgrade", b"")
+
+
+def _read_connection(answer: AnswerHead, value: bytes, minor: bytes) -> None:
+    members = values(value)
+    if b"close" in members:
+        answer.keep = False
+    elif minor == b"0":
+        answer.keep = b"keep-alive" in members
+    members -= SPECIAL
+    if members:
+        kept = [line for line in answer.lines[1:] if not nominated(line, members)]
+        answer.lines = [answer.lines[0], *kept]
+        mapped = [(at, line[: line.index(b":")].lower()) for at, line in enumerate(answer.lines[1:], 1)]
+        answer.mapped = [(at, name) for at, name in mapped if name in MAPPED] or None

@@ -1,0 +1,204 @@
+"""A request's head: read by one strict grammar, kept as what the relay needs to know of it.
+
+Reading one costs about as much as everything else together, and most clients repeat their headers from request to
+request: so a connection keeps the last block it read, with what came of it. That memo is never shared between
+connections, for it holds credentials.
+"""
+
+from hestia.h1.grammar import (
+    FIELDS,
+    HOP_BY_HOP,
+    LENGTH,
+    LONE_LINE_END,
+    REQUEST_ID,
+    REQUEST_LINE,
+    REQUEST_LINE_BEGUN,
+    UPGRADE,
+    BadMessage,
+    values,
+)
+
+CHUNKED = -1
+ONCE = frozenset((b"host", b"content-length", b"transfer-encoding"))
+FORWARDING = frozenset(
+    (
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-prefix",
+        b"x-forwarded-proto",
+        b"x-forwarded-scheme",
+        b"x-forwarded-server",
+        b"x-forwarded-ssl",
+        b"x-real-ip",
+        b"forwarded",
+    )
+)
+READ_AND_CROSS = frozenset((b"x-api-key", b"authorization"))
+READ_AND_WRITTEN = frozenset((b"cdn-loop", b"expect", b"origin", b"referer", b"x-request-id"))
+OURS = HOP_BY_HOP | FORWARDING | ONCE | READ_AND_CROSS | READ_AND_WRITTEN
+"""Names that we read, write or take away; any other crosses as it is."""
+NEVER_NOMINATED = (b"content-", b"x-forwarded-")
+"""`Connection: X` takes X away, but not these (nor `Host`, `Content-*` and ours): Traefik's CVE-2024-45410."""
+SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+
+
+class RequestHead:
+    """What one header block says, whatever the target. `peer` is the address that the connection came from."""
+
+    __slots__ = (
+        "client",
+        "cross_for",
+        "crossed",
+        "expect",
+        "fields",
+        "host",
+        "keep",
+        "length",
+        "minor",
+        "name",
+        "named",
+        "own_host",
+        "own_scheme",
+        "request_id",
+        "upgrade",
+    )
+
+    def __init__(self, fields: list[bytes], named: dict[bytes, bytes], minor: bytes) -> None:
+        self.fields = fields
+        self.named = named
+        self.minor = minor
+        self.host = named.get(b"host", b"")
+        self.name = b""
+        self.own_host = self.host
+        self.own_scheme = b"http"
+        self.client = ""
+        self.keep = minor == b"1"
+        self.length = 0
+        self.upgrade: bytes | None = None
+        self.expect = False
+        request_id = named.get(b"x-request-id")
+        self.request_id = request_id if request_id is not None and REQUEST_ID.fullmatch(request_id) else None
+        self.cross_for: object = None
+        self.crossed = b""
+
+    def header(self, name: bytes) -> bytes | None:
+        """A header's value, for the rare path: the fields are not kept by name."""
+        if name in self.named:
+            return self.named[name]
+        for line in self.fields:
+            if line[: len(name) + 1].lower() == name + b":":
+                return line[len(name) + 1 :].strip(b" \t")
+        return None
+
+    @property
+    def navigation(self) -> bool:
+        """A browser that opens a page (contract, section 14)."""
+        if any(b"prefetch" in (self.header(name) or b"") for name in (b"sec-purpose", b"purpose")):
+            return False
+        if (self.header(b"sec-fetch-dest") or b"document") != b"document":
+            return False
+        mode = self.header(b"sec-fetch-mode")
+        return mode == b"navigate" if mode is not None else b"text/html" in (self.header(b"accept") or b"")
+
+
+def find_request_line(data: bytes, longest: int) -> tuple[bytes, bytes, bytes, int, int] | None:
+    """(method, target, minor version, where the block begins, where it ends), None while it is not complete.
+
+    Raises BadMessage as soon as no further byte could make it a request, OverflowError beyond `longest`.
+    """
+    line = REQUEST_LINE.match(data)
+    end = data.find(b"\r\n\r\n")
+    if line is None:
+        if REQUEST_LINE_BEGUN.fullmatch(data) is None:
+            raise BadMessage("the request line is malformed")
+        if len(data) > longest:
+            raise OverflowError
+        return None
+    if end < 0:
+        if LONE_LINE_END.search(data) is not None:
+            raise BadMessage("a line ends without CR LF")
+        if len(data) > longest:
+            raise OverflowError
+        return None
+    end += 4
+    if end > longest:
+        raise OverflowError
+    return line[1], line[2], line[3], line.end(), end
+
+
+def read_request_head(block: bytes, minor: bytes) -> RequestHead:
+    """Reads a header block with its empty line. Raises BadMessage."""
+    if FIELDS.fullmatch(block) is None:
+        raise BadMessage("a header is malformed")
+    fields: list[bytes] = []
+    named: dict[bytes, bytes] = {}
+    for line in block[:-2].split(b"\r\n")[:-1]:
+        name = line[: line.index(b":")].lower()
+        if name in OURS:
+            value = line[len(name) + 1 :].strip(b" \t")
+            if name in named:
+                if name in ONCE:
+                    raise BadMessage(f"two {name.decode()} headers")
+                value = named[name] + b", " + value
+            named[name] = value
+            if name in READ_AND_CROSS:
+                fields.append(line)
+        elif b"_" not in name or name.replace(b"_", b"-") not in OURS:
+            fields.append(line)
+    head = RequestHead(fields, named, minor)
+    if b"connection" in named:
+        _read_connection(head, named)
+    if b"content-length" in named or b"transfer-encoding" in named:
+        _read_length(head, named)
+    if b"expect" in named:
+        _read_expect(head, named)
+    if head.upgrade is not None and head.length:
+        head.upgrade = None
+    return head
+
+
+def _read_connection(head: RequestHead, named: dict[bytes, bytes]) -> None:
+    members = values(named[b"connection"])
+    if b"close" in members:
+        head.keep = False
+    elif head.minor == b"0":
+        head.keep = b"keep-alive" in members
+    if b"upgrade" in members and head.minor == b"1" and b"upgrade" in named:
+        offers = [offer.strip(b" \t") for offer in named[b"upgrade"].split(b",")]
+        offers = [offer for offer in offers if UPGRADE.fullmatch(offer) and offer.lower() not in (b"h2c", b"h2")]
+        head.upgrade = b", ".join(offers) or None
+    members -= OURS
+    if members:
+        head.fields = [line for line in head.fields if not nominated(line, members)]
+
+
+def nominated(line: bytes, members: set[bytes]) -> bool:
+    """Whether `Connection` names this line, and may."""
+    name = line[: line.index(b":")].lower()
+    return name in members and not name.startswith(NEVER_NOMINATED)
+
+
+def _read_length(head: RequestHead, named: dict[bytes, bytes]) -> None:
+    coding = named.get(b"transfer-encoding")
+    length = named.get(b"content-length")
+    if coding is not None:
+        if length is not None:
+            raise BadMessage("both Content-Length and Transfer-Encoding")
+        if head.minor == b"0":
+            raise BadMessage("Transfer-Encoding in HTTP/1.0")
+        if coding.lower() != b"chunked":
+            raise BadMessage("a Transfer-Encoding other than chunked")
+        head.length = CHUNKED
+    elif length is not None:
+        if LENGTH.fullmatch(length) is None:
+            raise BadMessage("the Content-Length is no plain number")
+        head.length = int(length)
+
+
+def _read_expect(head: RequestHead, named: dict[bytes, bytes]) -> None:
+    if head.minor == b"0":
+        return
+    if named[b"expect"].lower() != b"100-continue":
+        raise BadMessage("an expectation other than 100-continue")
+    head.expect = head.length != 0
