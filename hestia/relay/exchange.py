@@ -1,0 +1,434 @@
+"""One request through: from the head that was read to the last byte of the answer, or to whatever ended it before.
+
+An exchange writes to two transports and waits for nobody: with a warm connection no Task and no coroutine is involved.
+Bodies pass as bytes; what must be followed of their framing is followed in `h1/framing`. A full buffer on one side
+pauses reading on the other, so memory stays flat whatever is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from hestia.h1.answer import read_answer_head
+from hestia.h1.crossing import answer_block, answer_framing
+from hestia.h1.framing import Chunked, Sized, UntilClose, drop_trailer, refuse_trailer
+from hestia.h1.grammar import BadMessage
+from hestia.h1.request import CHUNKED, SAFE
+from hestia.relay.dial import Unreachable, dial
+from hestia.words.refusal import Refusal
+
+if TYPE_CHECKING:
+    from hestia.h1.answer import AnswerHead
+    from hestia.h1.request import RequestHead
+    from hestia.relay.fence import Fence
+    from hestia.relay.place import Place, Relayed
+    from hestia.relay.upstream import Upstream
+
+HELD_BODY = 65536
+"""So much of a waiting request's body is read and kept, the rest stays in the kernel."""
+NO_BODY = frozenset((204, 304))
+SWITCHING = 101
+CONTINUE = 100
+FINAL = 200
+
+
+class Client(Protocol):
+    """The side of the exchange that asked. It ends the exchange with `leave` when its connection is lost."""
+
+    transport: asyncio.Transport
+    full: bool
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def exchange_done(self, exchange: Exchange, *, reusable: bool) -> None: ...
+
+    def exchange_refused(self, exchange: Exchange, refusal: Refusal) -> None: ...
+
+    def exchange_broken(self, exchange: Exchange) -> None: ...
+
+    def exchange_tunnels(self, exchange: Exchange) -> bytes: ...
+
+
+class Exchange:
+    """The state of one exchange. Its lease ends with `_end`, the one place where it ends."""
+
+    __slots__ = (
+        "answer",
+        "answering",
+        "began",
+        "body",
+        "bytes_in",
+        "bytes_out",
+        "client",
+        "client_eof",
+        "dialling",
+        "ended",
+        "feeder",
+        "fence",
+        "head",
+        "keep",
+        "longest_head",
+        "method",
+        "own_time",
+        "pending",
+        "prefix",
+        "relayed",
+        "request_block",
+        "request_done",
+        "request_id",
+        "sent",
+        "status",
+        "target",
+        "tunnel",
+        "upstream",
+        "upstream_eof",
+    )
+
+    def __init__(
+        self,
+        client: Client,
+        relayed: Relayed,
+        head: RequestHead,
+        method: bytes,
+        target: bytes,
+        prefix: bytes,
+        request_id: bytes,
+        fence: Fence,
+        longest_head: int,
+        began: float,
+    ) -> None:
+        self.client = client
+        self.relayed = relayed
+        self.head = head
+        self.method = method
+        self.target = target
+        self.prefix = prefix
+        self.request_id = request_id
+        self.fence = fence
+        self.longest_head = longest_head
+        self.began = began
+        self.sent = 0.0  # when the request was whole and with the upstream
+        self.own_time = 0.0  # the gateway's own part
+        self.upstream: Upstream | None = None
+        self.dialling: asyncio.Task[None] | None = None
+        self.pending: list[bytes] | None = None  # the request's bytes while there is no connection
+        self.request_done = head.length == 0
+        self.feeder: Sized | Chunked | None = None
+        if head.length > 0:
+            self.feeder = Sized(head.length)
+        elif head.length == CHUNKED:
+            self.feeder = Chunked(refuse_trailer)
+        self.answering = False
+        self.answer: AnswerHead | None = None
+        self.body: Sized | Chunked | UntilClose | None = None
+        self.keep = head.keep
+        self.status = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.tunnel = False
+        self.client_eof = False
+        self.upstream_eof = False
+        self.ended = False
+
+    # --- the request
+
+    def start(self, place: Place, crossed: bytes) -> None:
+        """Sends the head. `crossed` is its header block up to the request id."""
+        target = place.crossing.base_path + self.target if self.target != b"*" else self.target
+        self.request_block = b"%b %b HTTP/1.1\r\n%b%b\r\n\r\n" % (self.method, target, crossed, self.request_id)
+        upstream = place.pool.take()
+        if upstream is None:
+            self.pending = [self.request_block]
+            self.dialling = self.fence.spawn(self._dial(place))
+        else:
+            self._attach(upstream)
+            upstream.transport.write(self.request_block)
+        self.sent = monotonic()
+        self.own_time = self.sent - self.began
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the request may be sent a second time if a pooled connection gives no byte of an answer."""
+        return self.head.length == 0 and self.method in SAFE and self.head.upgrade is None
+
+    def _attach(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        upstream.exchange = self
+        upstream.touched = False
+
+    async def _dial(self, place: Place) -> None:
+        try:
+            upstream = await dial(place, self.longest_head)
+        except Unreachable as problem:
+            self.dialling = None
+            if not self.ended:
+                self.relayed.life.unreachable(str(problem))
+                self.refuse(Refusal("upstream_unreachable", str(problem)))
+            return
+        except Exception:  # a bug of ours must not leave the client waiting: the fence logs it
+            self.dialling = None
+            self.refuse(Refusal("internal", "Hestia made a mistake; its log has the trace"))
+            raise
+        self.dialling = None
+        if self.ended:
+            place.pool.put(upstream)
+            return
+        self._attach(upstream)
+        if not upstream.alive:
+            self.upstream_lost(None)
+            return
+        pending, self.pending = self.pending or [], None
+        upstream.transport.write(b"".join(pending))
+        self.sent = monotonic()
+        if not upstream.full:
+            self.client.resume()
+
+    def upload(self, data: bytes) -> bytes | None:
+        """Bytes of the request's body; gives back what lies behind it once it has ended. Raises BadMessage."""
+        feeder = self.feeder
+        if feeder is None:
+            return data
+        passed, rest = feeder.feed(data)
+        self.bytes_in += len(passed)
+        if passed:
+            self._send(passed)
+        if rest is not None:
+            self.request_done = True
+            self.sent = monotonic()
+        return rest
+
+    def _send(self, data: bytes) -> None:
+        if self.pending is not None:
+            self.pending.append(data)
+            if sum(map(len, self.pending)) > HELD_BODY:
+                self.client.pause()
+        elif self.upstream is not None and self.upstream.alive:
+            self.upstream.transport.write(data)
+
+    # --- the answer
+
+    def answer_begins(self, data: bytes, end: int) -> bool:
+        """A complete head of the upstream's came, with whatever follows it. False: an interim one, so the next is due.
+
+        Raises BadMessage.
+        """
+        came = monotonic()
+        answer = read_answer_head(data[:end] if len(data) > end else data)
+        if answer.status < FINAL:
+            return self._interim(answer, data, end)
+        self.relayed.life.answered()
+        self.answering = True
+        self.answer = answer
+        self.status = answer.status
+        upstream = self.upstream
+        assert upstream is not None  # noqa: S101 - it is what called us
+        bodyless = self.method == b"HEAD" or answer.status in NO_BODY
+        http10 = self.head.minor == b"0"
+        length = 0 if bodyless else answer.length
+        if not self.request_done or (http10 and length < 0):
+            self.keep = False
+        block = b"%b%b\r\nX-Request-ID: %b\r\n\r\n" % (
+            answer_block(answer, upstream.place.crossing, self.head, self.prefix),
+            answer_framing(answer, bodyless=bodyless, minor=self.head.minor, keep=self.keep),
+            self.request_id,
+        )
+        size = len(data) - end
+        if length >= 0 and size >= length:  # the whole answer is here: one write, nothing to follow
+            self.bytes_out = length
+            self.client.transport.write(block + data[end : end + length] if length else block)
+            self.own_time += monotonic() - came
+            self._answered(surplus=size > length)
+            return True
+        if length > 0:
+            self.body = Sized(length)
+        elif length == CHUNKED:
+            self.body = Chunked(drop_trailer, decode=http10)
+        else:
+            self.body = UntilClose(chunks=not http10)
+        if size:
+            self._pass(data[end:], block)
+        else:
+            self.client.transport.write(block)
+        self.own_time += monotonic() - came
+        return True
+
+    def answer_more(self, data: bytes) -> None:
+        """More of the answer's body, or of the tunnel."""
+        if self.tunnel:
+            self.bytes_out += len(data)
+            self.client.transport.write(data)
+        else:
+            self._pass(data, b"")
+
+    def _pass(self, data: bytes, block: bytes) -> None:
+        if self.body is None:
+            return
+        try:
+            passed, rest = self.body.feed(data)
+        except BadMessage:
+            if block:
+                self.client.transport.write(block)
+            self._break()
+            return
+        self.bytes_out += len(passed)
+        if block or passed:
+            self.client.transport.write(block + passed if block else passed)
+        if rest is not None:
+            self._answered(surplus=bool(rest))
+
+    def _interim(self, answer: AnswerHead, data: bytes, end: int) -> bool:
+        if answer.status == SWITCHING:
+            self._switch(answer, data[end:])
+            return True
+        if self.head.minor == b"1" and (answer.status != CONTINUE or self.head.expect):
+            self.client.transport.write(b"\r\n".join(answer.lines) + b"\r\n\r\n")
+        return self.ended
+
+    def _switch(self, answer: AnswerHead, data: bytes) -> None:
+        upstream = self.upstream
+        if self.head.upgrade is None or answer.upgrade is None or upstream is None:
+            self.upstream_failed("it switched protocols without being asked")
+            return
+        self.relayed.life.answered()
+        self.answering = self.tunnel = True
+        self.status = SWITCHING
+        self.keep = False
+        block = answer_block(answer, upstream.place.crossing, self.head, self.prefix)
+        self.client.transport.write(
+            b"%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\nX-Request-ID: %b\r\n\r\n%b"
+            % (block, answer.upgrade, self.request_id, data)
+        )
+        self.bytes_out += len(data)
+        early = self.client.exchange_tunnels(self)
+        if early:
+            self.tunnel_up(early)
+
+    def tunnel_up(self, data: bytes) -> None:
+        """Bytes of the client's through the tunnel."""
+        self.bytes_in += len(data)
+        if self.upstream is not None and self.upstream.alive:
+            self.upstream.transport.write(data)
+
+    # --- how it ends
+
+    @property
+    def path(self) -> bytes:
+        """What the access line says: without the query."""
+        return self.prefix + self.target.partition(b"?")[0]
+
+    def overdue(self, now: float) -> bool:
+        """Whether the upstream has the whole request and did not begin its answer within `response_timeout`."""
+        place = self.relayed.place
+        waits = self.request_done and not self.answering and self.upstream is not None
+        return waits and place is not None and 0 < place.response_timeout < now - self.sent
+
+    def _answered(self, *, surplus: bool) -> None:
+        """The answer is complete. Nothing may be left over on a connection that is used again."""
+        answer, upstream = self.answer, self._end()
+        if upstream is not None and answer is not None:
+            upstream.leave(reusable=answer.keep and self.request_done and not surplus)
+        self.client.exchange_done(self, reusable=self.keep and self.request_done)
+
+    def _break(self) -> None:
+        """The upstream broke off in mid-answer: what the client got must not look whole."""
+        upstream = self._end()
+        if upstream is not None:
+            upstream.leave(reusable=False)
+        self.client.exchange_broken(self)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """No answer of the upstream's has begun, and none will."""
+        if self.ended:
+            return
+        upstream = self._end()
+        if upstream is not None:
+            upstream.leave(reusable=False)
+        self.client.exchange_refused(self, refusal)
+
+    def leave(self) -> None:
+        """The client left: the upstream shall not work for nobody. Of a tunnel, what was read is still written."""
+        upstream = self._end()
+        if upstream is not None and self.tunnel:
+            upstream.finish()
+        elif upstream is not None:
+            upstream.leave(reusable=False)
+
+    def _end(self) -> Upstream | None:
+        upstream, self.upstream = self.upstream, None
+        if not self.ended:
+            self.ended = True
+            self.pending = None
+            if self.dialling is not None:
+                self.dialling.cancel()
+                self.dialling = None
+            self.relayed.life.release(monotonic())
+        return upstream
+
+    def upstream_failed(self, why: str) -> None:
+        """It broke the protocol."""
+        if self.answering:
+            self._break()
+        else:
+            self.refuse(Refusal("upstream_failed", f"the upstream's answer is malformed: {why}"))
+
+    def upstream_ended(self) -> bool:
+        """The upstream closed its sending side. In a tunnel that passes on, and the other direction stays open."""
+        self.upstream_eof = True
+        return self.tunnel and not self.client_eof and self._half_close(self.client.transport)
+
+    def client_ended(self) -> bool:
+        """The client closed its sending side of a tunnel."""
+        self.client_eof = True
+        return self.upstream is not None and not self.upstream_eof and self._half_close(self.upstream.transport)
+
+    def _half_close(self, transport: asyncio.Transport) -> bool:
+        """Over TLS there is no half: then the tunnel ends once what was read has been written."""
+        if not transport.can_write_eof() or transport.is_closing():
+            return False
+        transport.write_eof()
+        return True
+
+    def upstream_lost(self, exc: Exception | None) -> None:
+        """The connection to the upstream is gone."""
+        body = self.body
+        upstream = self.upstream
+        if self.tunnel:
+            self._end()
+            self.client.exchange_done(self, reusable=False)
+        elif isinstance(body, UntilClose) and exc is None:
+            last = body.last()
+            if last:
+                self.client.transport.write(last)
+            self._answered(surplus=False)
+        elif self.answering:
+            self._break()
+        elif upstream is not None and upstream.used and not upstream.touched and self.repeatable:
+            self._again(upstream.place)
+        else:
+            self.refuse(Refusal("upstream_failed", "the upstream closed the connection before it answered"))
+
+    def _again(self, place: Place) -> None:
+        """A pooled connection was stale and gave no byte: once more, on a new one."""
+        self.upstream = None
+        self.pending = [self.request_block]
+        self.dialling = self.fence.spawn(self._dial(place))
+
+    # --- who waits for whom
+
+    def upstream_full(self) -> None:
+        self.client.pause()
+
+    def upstream_drained(self) -> None:
+        self.client.resume()
+
+    def client_full(self) -> None:
+        if self.upstream is not None:
+            self.upstream.pause()
+
+    def client_drained(self) -> None:
+        if self.upstream is not None:
+            self.upstream.resume()

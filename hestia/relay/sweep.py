@@ -1,0 +1,70 @@
+"""One sweep for all deadlines of the relay, and for sockets that nobody reads.
+
+A paused transport sees neither FIN nor RST (asyncio and uvloop, measured), so paused sockets are polled here.
+"""
+
+import asyncio
+import select
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+GONE = select.POLLHUP | select.POLLERR
+HALF_CLOSED = getattr(select, "POLLRDHUP", 0)
+"""macOS has none: there a paused client's leaving is noticed late."""
+
+
+class Watched(Protocol):
+    """A connection that the sweep looks at."""
+
+    def look(self, now: float) -> None:
+        """Ends what is overdue."""
+
+    def fileno(self) -> int: ...
+
+    def peer_left(self, *, half: bool) -> None:
+        """The poll saw a FIN (`half`) or that the connection is gone."""
+
+
+class Sweep:
+    """Looks at every open connection, `interval` seconds apart: no timer per request."""
+
+    __slots__ = ("chores", "failed", "interval", "paused", "watched")
+
+    def __init__(self, interval: float, failed: Callable[[BaseException], None]) -> None:
+        self.interval = interval
+        self.failed = failed
+        self.watched: set[Watched] = set()
+        self.paused: set[Watched] = set()
+        self.chores: list[Callable[[], None]] = []
+
+    async def run(self) -> None:
+        """Until cancelled. One connection's mistake is not the others'."""
+        while True:
+            await asyncio.sleep(self.interval)
+            self.tick()
+
+    def tick(self) -> None:
+        """One look at everything."""
+        self._poll()
+        now = time.monotonic()
+        for watched in list(self.watched):
+            try:
+                watched.look(now)
+            except Exception as problem:  # noqa: BLE001 - the door of the sweep
+                self.failed(problem)
+        for chore in self.chores:
+            chore()
+
+    def _poll(self) -> None:
+        if not self.paused:
+            return
+        poll = select.poll()
+        by_descriptor: dict[int, Watched] = {}
+        for watched in self.paused:
+            descriptor = watched.fileno()
+            if descriptor >= 0:
+                by_descriptor[descriptor] = watched
+                poll.register(descriptor, GONE | HALF_CLOSED)
+        for descriptor, event in poll.poll(0):
+            by_descriptor[descriptor].peer_left(half=not event & GONE)
