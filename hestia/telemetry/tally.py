@@ -1,0 +1,120 @@
+"""What every exchange adds to: counts and histograms, kept as plain ints.
+
+`ended` is called once per exchange on the hot path, so it does nothing but add, and hands the figures on to the access
+log. Rows exist for configured services and for "" (requests that reached none), so no client can make labels.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Protocol
+
+REQUEST_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+OVERHEAD_BOUNDS = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+
+
+class AccessLine(Protocol):
+    """Writes the access line of one exchange. Never waits, never raises."""
+
+    def __call__(
+        self,
+        service: str,
+        status: int,
+        method: bytes,
+        path: bytes,
+        client: str,
+        request_id: bytes,
+        total_s: float,
+        overhead_s: float,
+        bytes_in: int,
+        bytes_out: int,
+        outcome: str,
+        /,
+    ) -> None: ...
+
+
+class Row:
+    """The figures of one service."""
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "codes",
+        "overhead",
+        "overhead_sum",
+        "seconds",
+        "seconds_sum",
+        "unfinished",
+    )
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self.unfinished: dict[str, int] = {}
+        self.seconds = [0] * (len(REQUEST_BOUNDS) + 1)
+        self.seconds_sum = 0.0
+        self.overhead = [0] * (len(OVERHEAD_BOUNDS) + 1)
+        self.overhead_sum = 0.0
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+    @property
+    def requests(self) -> int:
+        """How many exchanges ended."""
+        return sum(self.codes.values())
+
+
+class Tally:
+    """Counts exchanges. `access` is None when no access line is wanted."""
+
+    __slots__ = ("_access", "rows")
+
+    def __init__(self, service_ids: Iterable[str], access: AccessLine | None = None) -> None:
+        self.rows: dict[str, Row] = {id_: Row() for id_ in ("", *service_ids)}
+        self._access = access
+
+    def ended(
+        self,
+        service_id: str,
+        status: int,
+        method: bytes,
+        path: bytes,
+        client: str,
+        request_id: bytes,
+        total_s: float,
+        overhead_s: float,
+        bytes_in: int,
+        bytes_out: int,
+        outcome: str,
+    ) -> None:
+        """Add one exchange that is over.
+
+        status: what was sent, 0 if nothing was. outcome: "ok", "client_left", "broken" or the code of a refusal.
+        """
+        row = self.rows.get(service_id)
+        if row is None:
+            row = self.rows[""]
+        codes = row.codes
+        codes[status] = codes.get(status, 0) + 1
+        row.seconds[bisect_left(REQUEST_BOUNDS, total_s)] += 1
+        row.seconds_sum += total_s
+        row.overhead[bisect_left(OVERHEAD_BOUNDS, overhead_s)] += 1
+        row.overhead_sum += overhead_s
+        row.bytes_in += bytes_in
+        row.bytes_out += bytes_out
+        if outcome != "ok":
+            row.unfinished[outcome] = row.unfinished.get(outcome, 0) + 1
+        if self._access is not None:
+            self._access(
+                service_id,
+                status,
+                method,
+                path,
+                client,
+                request_id,
+                total_s,
+                overhead_s,
+                bytes_in,
+                bytes_out,
+                outcome,
+            )

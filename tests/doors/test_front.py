@@ -1,0 +1,365 @@
+"""The front door: which lane, which answers of our own, how connections go on and end, on every kind of address."""
+
+import json
+
+import pytest
+
+from tests.support.gateway import running
+from tests.support.hostile_requests import post, req
+from tests.support.tls import CERTIFICATE, KEY, client_side
+from tests.support.wire import Upstream, dial, reply, saying, turns
+
+BROWSER = (b"Accept: text/html",)
+
+
+def service(upstream, **keys):
+    return {"a": {"base_url": upstream.base_url, **keys}}
+
+
+# --- routing to the lanes
+
+
+async def test_both_lanes_on_one_connection_aiohttp_last():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        await client.send(req() + req(target=b"/__health") + req(target=b"/services/a/never"))
+        assert (await client.answer()).body == b"GET|/x||"
+        health = await client.answer()
+        assert json.loads(health.body)["status"] == "ok"
+        assert health.get(b"connection").lower() == b"close"
+        await client.until(lambda: client.ended)
+        assert client.unread == b""
+        assert len(upstream.requests()) == 1
+
+
+async def test_own_pages_survive_being_cut_into_bytes():
+    async with running({}) as gateway:
+        client = await gateway.dial()
+        await client.send_pieces(bytes((byte,)) for byte in req(target=b"/v1/services"))
+        assert json.loads((await client.answer()).body) == {"services": []}
+
+
+async def test_hestias_own_paths_refuse_what_the_grammar_refuses():
+    async with running({}) as gateway:
+        for raw in (req(target=b"/v1/../v1/services"), req(target=b"/__health", host=None), req(b"A : 1", target=b"/__health"), req(target=b"/__health", host=b"Host: evil.example")):
+            assert (await gateway.ask(raw)).status in (400, 421)
+
+
+async def test_the_root_redirects_a_navigation_and_lists_addresses_to_others():
+    async with running({}) as gateway:
+        page = await gateway.ask(req(*BROWSER, target=b"/"))
+        assert (page.status // 100, page.get(b"location")) == (3, b"/dashboard/")
+        listing = await gateway.ask(req(b"Accept: application/json", target=b"/"))
+        assert listing.status == 200
+        assert isinstance(json.loads(listing.body), dict)
+
+
+async def test_a_service_without_a_slash_redirects_with_its_query_and_the_connection_stays():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        await client.send(req(target=b"/services/a?x=%2F&y"))
+        answer = await client.answer()
+        assert (answer.status, answer.get(b"location")) == (308, b"/services/a/?x=%2F&y")
+        await client.send(req())
+        assert (await client.answer()).status == 200
+
+
+async def test_an_unknown_id_is_a_404_that_names_the_nearest_and_the_connection_stays():
+    async with Upstream() as upstream, running({"ollama": {"base_url": upstream.base_url}, "jupyter": {"base_url": "http://127.0.0.1:1"}}) as gateway:
+        client = await gateway.dial()
+        await client.send(req(target=b"/services/olama/api/tags") + req(target=b"/services/ollama/x"))
+        answer = await client.answer()
+        problem = json.loads(answer.body)
+        assert (answer.status, problem["code"]) == (404, "unknown_service")
+        assert "ollama" in problem["detail"]
+        assert set(problem) == {"type", "title", "status", "detail", "code", "service", "request_id", "error"}
+        assert problem["request_id"].encode() == answer.get(b"x-request-id")
+        assert (await client.answer()).body == b"GET|/x||"
+
+
+async def test_a_path_that_is_nothings_is_a_404():
+    async with running({}) as gateway:
+        for target in (b"/nothing", b"/v1/chat/completions", b"/services", b"/dashboardx"):
+            assert (await gateway.ask(req(target=target))).status == 404
+
+
+async def test_a_default_service_gets_the_whole_target():
+    async with Upstream() as upstream, running(service(upstream), default_service="a") as gateway:
+        assert (await gateway.ask(req(target=b"/services/unknown/x?y"))).body == b"GET|/services/unknown/x?y||"
+        assert (await gateway.ask(req(target=b"/services/a/x"))).body == b"GET|/x||"
+
+
+async def test_a_prefix_that_is_not_stripped():
+    async with Upstream() as upstream, running(service(upstream, strip_prefix=False)) as gateway:
+        assert (await gateway.ask(req())).body == b"GET|/services/a/x||"
+        assert upstream.requests()[0].get(b"x-forwarded-prefix") is None
+
+
+async def test_the_path_of_the_base_url_comes_first():
+    async with Upstream() as upstream, running({"a": {"base_url": upstream.base_url + "/base/"}}) as gateway:
+        assert (await gateway.ask(req(target=b"/services/a/x?y"))).body == b"GET|/base/x?y||"
+        assert (await gateway.ask(req(target=b"/services/a/"))).body == b"GET|/base/||"
+
+
+async def test_a_host_name_of_a_service_is_all_its_own():
+    async with Upstream() as upstream, running(service(upstream, hosts=["chat.example", "*.apps.example"])) as gateway:
+        for host in (b"chat.example", b"CHAT.example:1234", b"x.apps.example"):
+            for target in (b"/", b"/__health", b"/services/a/x", b"/v1/services"):
+                assert (await gateway.ask(req(target=target, host=b"Host: " + host))).body == b"GET|" + target + b"||"
+        assert (await gateway.ask(req(target=b"/", host=b"Host: y.x.apps.example"))).status == 421
+        assert upstream.requests()[0].get(b"x-forwarded-prefix") is None
+
+
+async def test_an_address_of_its_own_is_all_the_services_but_hosts_are_checked():
+    async with Upstream() as upstream, running(service(upstream, listen=["127.0.0.1:0"])) as gateway:
+        for target in (b"/", b"/__health", b"/services/a/x"):
+            assert (await gateway.ask(req(target=target), 1)).body == b"GET|" + target + b"||"
+        assert (await gateway.ask(req(host=b"Host: evil.example"), 1)).status == 421
+        assert (await gateway.ask(req(target=b"/x", host=None, version=b"HTTP/1.0"), 1)).body == b"GET|/x||"
+
+
+async def test_with_admin_listen_own_pages_answer_only_there():
+    async with Upstream() as upstream, running(service(upstream), admin_listen=["127.0.0.1:0"]) as gateway:
+        assert (await gateway.ask(req(target=b"/v1/services"))).status == 404
+        assert (await gateway.ask(req(target=b"/__health"))).status == 200
+        assert (await gateway.ask(req())).status == 200
+        assert (await gateway.ask(req(target=b"/v1/services"), 1)).status == 200
+        assert (await gateway.ask(req(target=b"/__health"), 1)).status == 200
+        assert (await gateway.ask(req(), 1)).status == 404
+
+
+async def test_a_unix_socket_is_an_address_whose_peers_are_trusted(tmp_path):
+    path = str(tmp_path / "hestia.sock")
+    async with Upstream() as upstream, running(service(upstream), listen=["127.0.0.1:0", f"unix:{path}"]):
+        client = await dial(path)
+        await client.send(req(b"X-Forwarded-For: 10.0.0.7", b"X-Forwarded-Proto: https"))
+        assert (await client.answer()).status == 200
+        (seen,) = upstream.requests()
+        assert (seen.get(b"x-forwarded-for"), seen.get(b"x-forwarded-proto")) == (b"10.0.0.7", b"https")
+        client.transport.abort()
+
+
+async def test_tls_on_every_listener():
+    tls = {"certificate": CERTIFICATE, "key": KEY}
+    async with Upstream() as upstream, running(service(upstream, listen=["127.0.0.1:0"]), tls=tls, admin_listen=["127.0.0.1:0"]) as gateway:
+        for port, target, status in zip(gateway.ports, (b"/services/a/x", b"/__health", b"/x"), (200, 200, 200), strict=True):
+            client = await dial(port, tls=client_side())
+            await client.send(req(target=target))
+            assert (await client.answer()).status == status
+            client.transport.abort()
+        assert {seen.get(b"x-forwarded-proto") for seen in upstream.requests()} == {b"https"}
+        plain = await gateway.dial()
+        await plain.send(req())
+        await plain.until(lambda: plain.ended)
+        assert b"200" not in plain.unread
+        assert (await (await _secure(gateway.port, req())).answer()).status == 200
+
+
+async def _secure(port, raw):
+    client = await dial(port, tls=client_side())
+    await client.send(raw)
+    return client
+
+
+async def test_a_refusal_and_a_broken_answer_over_tls():
+    tls = {"certificate": CERTIFICATE, "key": KEY}
+    async with Upstream(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "fin")) as upstream, running(service(upstream), tls=tls) as gateway:
+        client = await _secure(gateway.port, req(target=b"/services/a/../x"))
+        assert (await client.answer()).status == 400
+        await client.until(lambda: client.ended)
+        client = await _secure(gateway.port, req())
+        await client.until(lambda: client.ended)
+        assert client.unread.endswith(b"abc")
+
+
+# --- versions and keep-alive
+
+
+async def test_http_1_0_without_a_host_is_served_by_prefix_and_by_health():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        for target, body in ((b"/services/a/x", b"GET|/x||"), (b"/__health", b'"ok"')):
+            client = await gateway.dial()
+            await client.send(req(target=target, host=None, version=b"HTTP/1.0"))
+            assert body in await client.end()
+
+
+async def test_http_1_0_closes_unless_it_asks_to_stay():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        await client.send(req(version=b"HTTP/1.0"))
+        assert (await client.answer()).status == 200
+        await client.until(lambda: client.ended)
+        client = await gateway.dial()
+        for _ in range(2):
+            await client.send(req(b"Connection: keep-alive", version=b"HTTP/1.0"))
+            answer = await client.answer()
+            assert (answer.status, answer.get(b"connection").lower()) == (200, b"keep-alive")
+
+
+async def test_connection_close_is_obeyed_and_said():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        await client.send(req(b"Connection: close") + req(target=b"/services/a/never"))
+        assert (await client.answer()).get(b"connection") == b"close"
+        await client.until(lambda: client.ended)
+        assert client.unread == b""
+        assert len(upstream.requests()) == 1
+
+
+async def test_one_empty_line_before_a_request_is_passed_over():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        await client.send(b"\r\n" + req())
+        assert (await client.answer()).status == 200
+        await client.send_pieces((b"\r", b"\n", req()))
+        assert (await client.answer()).status == 200
+
+
+async def test_good_requests_before_a_bad_one_are_answered():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        await client.send(req(target=b"/services/a/1") + req(target=b"/services/a/2") + b"BAD\r\n\r\n" + req(target=b"/services/a/3"))
+        assert [(await client.answer()).body for _ in range(2)] == [b"GET|/1||", b"GET|/2||"]
+        assert (await client.answer()).status == 400
+        await client.until(lambda: client.ended)
+        assert len(upstream.requests()) == 2
+
+
+# --- answers of our own
+
+
+async def test_trace_and_connect_are_405_with_allow():
+    async with running({}) as gateway:
+        for raw in (req(method=b"TRACE"), req(method=b"CONNECT", target=b"localhost:80")):
+            answer = await gateway.ask(raw)
+            assert answer.status == 405
+            assert b"GET" in answer.get(b"allow")
+            assert b"TRACE" not in answer.get(b"allow")
+
+
+async def test_a_navigation_gets_a_refusal_as_a_page_and_head_gets_no_body():
+    async with running({"a": {"base_url": "http://127.0.0.1:1"}}) as gateway:
+        page = await gateway.ask(req(*BROWSER))
+        assert (page.status, page.get(b"content-type").startswith(b"text/html")) == (502, True)
+        assert b"script" not in page.get(b"content-security-policy").replace(b"default-src", b"")
+        assert page.get(b"x-content-type-options") == b"nosniff"
+        head = await gateway.ask(req(method=b"HEAD"))
+        assert (head.status, head.body) == (502, b"")
+        assert int(head.get(b"content-length")) > 0
+
+
+@pytest.mark.parametrize("raw", (req(method=b"HEAD", target=b"/services/a/../x"), req(method=b"HEAD", host=b"Host: evil.example"), req(method=b"HEAD", target=b"/nothing"), req(method=b"HEAD", target=b"/__health"), req(method=b"HEAD", target=b"/")))
+async def test_head_gets_no_body_whatever_is_answered(raw):
+    async with running({}) as gateway:
+        client = await gateway.dial()
+        await client.send(raw)
+        await client.answer(b"HEAD")
+        await turns(5)
+        assert client.unread == b""
+
+
+async def test_listed_origins_get_cors_headers_on_our_own_answers_and_others_do_not():
+    async with running({}, auth={"cors_origins": ["https://app.example"]}) as gateway:
+        for origin, allowed in ((b"https://app.example", b"https://app.example"), (b"https://evil.example", None)):
+            answer = await gateway.ask(req(b"Origin: " + origin))
+            assert (answer.status, answer.get(b"access-control-allow-origin")) == (404, allowed)
+
+
+async def test_a_refusal_reaches_a_client_that_is_still_sending():
+    async with running({}) as gateway:
+        client = await gateway.dial()
+        client.transport.write(post(b"Content-Length: 3000000", body=b"x" * 3_000_000, target=b"/services/none/x"))
+        assert (await client.answer(b"POST")).status == 404
+        await client.until(lambda: client.ended)
+
+
+async def test_beyond_the_limit_connections_are_told_so_and_the_rest_is_served():
+    async with Upstream() as upstream, running(service(upstream), limits={"connections": 3}) as gateway:
+        clients = [await gateway.dial() for _ in range(3)]
+        for client in clients:
+            await client.send(req())
+            assert (await client.answer()).status == 200
+        more = await gateway.dial()
+        await more.send(req())
+        answer = await more.answer()
+        assert (answer.status, b'"too_many_connections"' in answer.body) == (503, True)
+        await more.until(lambda: more.ended)
+        more.close()
+        clients[0].close()
+        await turns(10)
+        again = await gateway.dial()
+        await again.send(req())
+        assert (await again.answer()).status == 200
+
+
+async def test_admin_listen_has_a_reserve_of_connections():
+    async with running({}, limits={"connections": 2}, admin_listen=["127.0.0.1:0"]) as gateway:
+        clients = [await gateway.dial() for _ in range(2)]
+        await turns(5)
+        assert (await gateway.ask(req(target=b"/__health"))).status == 503
+        assert (await gateway.ask(req(target=b"/__health"), 1)).status == 200
+        for client in clients:
+            client.close()
+
+
+async def test_a_thousand_bad_requests_cost_one_log_line_each_and_nothing_of_them_is_echoed():
+    async with running({}) as gateway:
+        for number in range(300):
+            answer = await gateway.ask(b"GET /services/a/\xff%d<script> HTTP/1.1\r\nHost: localhost\r\n\r\n" % number)
+            assert answer.status == 400
+            assert b"script" not in answer.body
+        assert len(gateway.events) <= 310
+
+
+async def test_the_access_line_tells_of_a_request_without_its_query():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        await gateway.ask(req(b"X-Request-ID: seen-1", target=b"/services/a/x?secret=1"))
+        await turns(3)
+        (line,) = [event for event in gateway.events if event["event"] == "request"]
+        assert (line["service"], line["status"], line["method"], line["request_id"]) == ("a", 200, "GET", "seen-1")
+        assert b"secret" not in b"".join(gateway.lines)
+
+
+async def test_a_gateway_that_closes_lets_running_exchanges_finish():
+    async def script(wire):
+        await wire.message()
+        wire.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhel")
+        await wire.until(lambda: go, 10)
+        wire.transport.write(b"lo!")
+
+    go = []
+    import asyncio
+
+    async with Upstream(script) as upstream, running(service(upstream)) as gateway:
+        client, idle = await gateway.dial(), await gateway.dial()
+        await client.send(req())
+        await client.through(b"hel")
+        closing = asyncio.get_running_loop().create_task(gateway.gateway.close(5))
+        await idle.until(lambda: idle.ended)
+        go.append(1)
+        upstream.wires[0]._changed.set()
+        assert await client.count(3) == b"lo!"
+        assert await closing == 0
+        with pytest.raises(OSError):
+            await gateway.dial()
+
+
+async def test_the_answer_to_a_large_pipeline_does_not_grow_the_stack():
+    async with running({}) as gateway:
+        client = await gateway.dial()
+        client.transport.write(req(target=b"/services/none/x") * 3000)
+        for _ in range(3000):
+            assert (await client.answer()).status == 404
+
+
+async def test_an_upstreams_reply_that_waits_in_the_buffer_is_whole_before_the_connection_closes():
+    body = b"x" * 5_000_000
+    async with Upstream(saying(reply(body))) as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        client.transport.pause_reading()
+        await client.send(req(b"Connection: close"))
+        wire = await upstream.wire()
+        await wire.until(lambda: wire.received)
+        await turns(30)
+        client.transport.resume_reading()
+        assert (await client.answer()).body == body
