@@ -1,0 +1,164 @@
+"""`hestia`: the program. Each command is a row of COMMANDS; help is made from them."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from hestia import __version__
+from hestia.wire import DONE, INTERRUPTED, USAGE
+
+if TYPE_CHECKING:
+    from hestia.roof.config import Loaded
+
+LAST_PORT: Final = 65535
+A_DAY_S: Final = 86400
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+def serve(asked: argparse.Namespace) -> int:
+    """Run the gateway."""
+    from hestia.cli.demo import start_demo
+    from hestia.roof.run import serve as run_gateway
+
+    flags = {
+        "listen": tuple(asked.listen) or None,
+        "data_dir": asked.data_dir,
+        "control_socket": asked.control_socket,
+        "log.level": asked.log_level,
+    }
+    loaded = load(asked.config, {name: value for name, value in flags.items() if value is not None})
+    return USAGE if loaded is None else run_gateway(loaded, demo=start_demo)
+
+
+def check(asked: argparse.Namespace) -> int:
+    """Say every mistake in a configuration file."""
+    loaded = load(asked.file or asked.config, {})
+    if loaded is None:
+        return USAGE
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"ok: {loaded.source or 'no configuration file, the built-in defaults'}")
+    return DONE
+
+
+def load(path: str | None, flags: dict[str, object]) -> "Loaded | None":
+    """Every mistake on standard error and None, or what was loaded."""
+    from hestia.roof.config import load as load_config
+    from hestia.rules.marks import ConfigError
+
+    try:
+        return load_config(path, os.environ, flags=flags)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            print(mistake, file=sys.stderr)
+        return None
+
+
+def schema(_: argparse.Namespace) -> int:
+    """Print the JSON Schema of the configuration, for editors."""
+    from hestia.rules.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return DONE
+
+
+def demo(asked: argparse.Namespace) -> int:
+    """Run the demo server by itself."""
+    from hestia.cli.demo import run_demo
+
+    return run_demo(asked.port, asked.start_delay)
+
+
+def version(_: argparse.Namespace) -> int:
+    """Print the version."""
+    print(f"hestia {__version__}")
+    return DONE
+
+
+def serve_flags(parser: argparse.ArgumentParser) -> None:
+    config_flag(parser)
+    parser.add_argument(
+        "--listen", action="append", default=[], metavar="ADDRESS", help="HOST:PORT, [V6]:PORT or unix:PATH; repeatable"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="where Hestia keeps what must outlive it")
+    parser.add_argument("--control-socket", metavar="PATH", help="the socket that hestiactl speaks to")
+    parser.add_argument("--log-level", choices=LEVELS, help="the least important events that are logged")
+
+
+def config_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="the configuration file; default: the first one there is")
+
+
+def check_flags(parser: argparse.ArgumentParser) -> None:
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("file", nargs="?", metavar="FILE", help="default: the file that `serve` would read")
+    choice.add_argument("--config", metavar="FILE", help="the same, as `serve` spells it")
+
+
+def demo_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=port_number, required=True, help="where on 127.0.0.1; 0: any free port")
+    parser.add_argument(
+        "--start-delay", type=seconds, default=3.0, metavar="SECONDS", help="wait so long before listening (default 3)"
+    )
+
+
+def port_number(text: str) -> int:
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to {LAST_PORT}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < A_DAY_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+class Command(NamedTuple):
+    run: Callable[[argparse.Namespace], int]
+    flags: Callable[[argparse.ArgumentParser], None] | None = None
+
+
+COMMANDS: Final = {
+    "serve": Command(serve, serve_flags),
+    "check": Command(check, check_flags),
+    "schema": Command(schema),
+    "demo": Command(demo, demo_flags),
+    "version": Command(version),
+}
+
+
+def command_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hestia", description="A personal on-demand service gateway.")
+    parser.add_argument("--version", action="version", version=f"hestia {__version__}")
+    rows = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        sentence = command.run.__doc__ or ""
+        row = rows.add_parser(name, help=sentence, description=sentence, allow_abbrev=False)
+        if command.flags is not None:
+            command.flags(row)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    asked = command_parser().parse_args(argv)
+    try:
+        code = COMMANDS[asked.command].run(asked)
+        sys.stdout.flush()  # here, where a reader that left (`hestia schema | head`) can still be caught
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,166 @@
+"""`hestia serve`: build, listen, wait for a signal, and close in order."""
+
+import asyncio
+import contextlib
+import gc
+import ipaddress
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+from msgspec.structs import replace
+
+from hestia import __version__
+from hestia.doors.guest import check_parser
+from hestia.roof import host
+from hestia.roof.build import Gateway, build
+from hestia.roof.config import Loaded
+from hestia.roof.listen import CannotStart
+from hestia.rules.addresses import TcpAddress, parse_listen
+from hestia.telemetry.log import Log, capture_libraries, open_log
+from hestia.wire import DONE, FAILED, USAGE
+from hestia.words.spec import Config
+
+GRACE_S = 30.0
+CUT_SHORT = 128  # a shell's way: 128 and the signal's number
+
+Closer = Callable[[], Awaitable[None]]
+StartDemo = Callable[[], Awaitable[tuple[int, Closer]]]
+
+
+def serve(loaded: Loaded, *, demo: StartDemo | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Run the gateway until a signal. The exit code says how it ended."""
+    config = loaded.config
+    refused = _cannot_serve(environ)
+    if refused is not None:
+        return _say_and_end(refused, USAGE)
+    log, writer = open_log(config.log)
+    try:
+        with capture_libraries(log), asyncio.Runner(loop_factory=host.loop_factory(environ)) as runner:
+            return runner.run(_serve(loaded, log, writer.close, lambda: writer.dropped, demo))
+    except CannotStart as error:
+        writer.close()
+        return _say_and_end(str(error), FAILED)
+    finally:
+        writer.close()
+
+
+def _cannot_serve(environ: Mapping[str, str]) -> str | None:
+    try:
+        check_parser(allow_slow=environ.get("HESTIA_ALLOW_SLOW_PARSER") == "1")
+        host.loop_factory(environ)
+    except (RuntimeError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _say_and_end(words: str, code: int) -> int:
+    print(f"hestia: {words}", file=sys.stderr)  # noqa: T201 -- the log is not open, or is closed
+    return code
+
+
+async def _serve(
+    loaded: Loaded, log: Log, flush: Callable[[float], None], dropped: Callable[[], int], demo: StartDemo | None
+) -> int:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(host.LoopReports(log, loop.time))
+    async with contextlib.AsyncExitStack() as stack:
+        config = await _with_demo(loaded, demo, stack)
+        gateway = build(config, log, log_dropped=dropped, descriptors=host.raise_descriptors())
+        await gateway.open()
+        with _signals(loop, log) as told:
+            _announce(loaded, gateway, log)
+            gc.collect()
+            gc.freeze()  # what was built for good is not looked at in every collection
+            first = await told.get()
+            log.event("gateway.stopping", "info", signal=first.name, grace_s=GRACE_S, **gateway.busy())
+            closing = loop.create_task(gateway.close(GRACE_S))  # awaited right here, or the process ends
+            second = loop.create_task(told.get())
+            await asyncio.wait({closing, second}, return_when=asyncio.FIRST_COMPLETED)
+            if not closing.done():
+                log.event("gateway.stopped", "warning", unfinished=gateway.busy()["leases"])
+                flush(0.5)
+                os._exit(CUT_SHORT + second.result().value)
+            second.cancel()
+            log.event("gateway.stopped", unfinished=closing.result())
+    return DONE
+
+
+async def _with_demo(loaded: Loaded, demo: StartDemo | None, stack: contextlib.AsyncExitStack) -> Config:
+    """The configuration, its built-in demo service served by this very process and loop."""
+    config = loaded.config
+    service = config.services.get("demo")
+    if demo is None or loaded.source is not None or service is None or service.places[0].base_url is not None:
+        return config
+    port, close = await demo()
+    stack.push_async_callback(close)
+    place = replace(service.places[0], base_url=f"http://127.0.0.1:{port}", launch=None)
+    served = replace(service, base_url=place.base_url, launch=None, places=(place,))
+    return replace(config, services={**config.services, "demo": served})
+
+
+@contextlib.contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, log: Log) -> Iterator[asyncio.Queue[signal.Signals]]:
+    """TERM and INT end the gateway; HUP never does. SIGPIPE is ignored by Python itself."""
+    told: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.put_nowait, number)
+    loop.add_signal_handler(signal.SIGHUP, log.event, "config.reload_unsupported", "warning")
+    try:
+        yield told
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def _announce(loaded: Loaded, gateway: Gateway, log: Log) -> None:
+    config = gateway.config
+    for detail in loaded.warnings:
+        log.event("gateway.warning", "warning", detail=detail)
+    if beyond_loopback(config):
+        detail = "auth is off and an address beyond loopback is listened on: whoever can reach it may use every service"
+        log.event("gateway.warning", "error", detail=detail)
+    else:
+        log.event(
+            "gateway.warning", "warning", detail="auth is off: every program on this machine may use every service"
+        )
+    log.event(
+        "gateway.started",
+        version=__version__,
+        listen=gateway.addresses,
+        services=sorted(config.services),
+        config=loaded.source,
+        loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
+    )
+    with contextlib.suppress(OSError, ValueError):  # nobody has to read it: stdout may be closed
+        print("\n".join(greeting(gateway)), flush=True)  # noqa: T201 -- words for the person who started it
+
+
+def greeting(gateway: Gateway) -> list[str]:
+    """Where it listens, and one line to try."""
+    lines = [f"hestia {__version__} listens on {', '.join(gateway.addresses)}"]
+    url = next((address for address in gateway.addresses if address.startswith("http")), None)
+    services = gateway.config.services
+    id_ = "demo" if "demo" in services else next(iter(services), None)
+    if url is not None and id_ is not None:
+        port = url.rpartition(":")[2]
+        base = f"http://localhost:{port}" if url in {f"http://127.0.0.1:{port}", f"http://0.0.0.0:{port}"} else url
+        lines.append(f"try: curl {base}/services/{id_}/")
+    return lines
+
+
+def beyond_loopback(config: Config) -> bool:
+    """Does any address take connections from other machines?"""
+    texts = [*config.listen, *config.admin_listen]
+    texts += [text for service in config.services.values() for text in service.listen]
+    addresses = [parse_listen(text) for text in texts]
+    return any(isinstance(each, TcpAddress) and not _is_loopback(each.host) for each in addresses)
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(name).is_loopback
+    return False

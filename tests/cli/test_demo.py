@@ -1,0 +1,103 @@
+"""The demo server: what the README's curl lines get."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import aiohttp
+import pytest
+
+from hestia.cli.demo import demo_app, run_demo, serve_until_told, start_demo
+from tests.house.tree import ROOT
+
+
+@pytest.fixture
+async def demo(aiohttp_client):
+    return await aiohttp_client(demo_app())
+
+
+async def test_the_page_is_html_and_its_links_work_below_a_prefix(demo):
+    answer = await demo.get("/")
+    text = await answer.text()
+    assert answer.content_type == "text/html"
+    assert 'href="echo"' in text
+    assert 'href="/' not in text
+
+
+async def test_health_answers(demo):
+    assert await (await demo.get("/health")).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "PURGE"])
+async def test_echo_tells_what_arrived(demo, method):
+    answer = await demo.request(method, "/echo?a=%25b", data=b"hello", headers={"X-One": "1"})
+    seen = await answer.json()
+    assert seen["method"] == method
+    assert seen["path"] == "/echo?a=%25b"
+    assert seen["headers"]["X-One"] == "1"
+    assert (seen["body_bytes"], seen["body_begins"]) == (5, "hello")
+
+
+async def test_echo_joins_headers_of_one_name(demo):
+    answer = await demo.get("/echo", headers=[("X-Two", "a"), ("X-Two", "b")])
+    assert (await answer.json())["headers"]["X-Two"] == "a, b"
+
+
+async def test_echo_counts_a_body_of_any_size_and_shows_its_begin(demo):
+    size = 3_000_000
+    seen = await (await demo.post("/echo", data=b"x" * size)).json()
+    assert seen["body_bytes"] == size
+    assert seen["body_begins"] == "x" * 1024
+
+
+async def test_the_stream_sends_events_as_they_happen(demo, monkeypatch):
+    monkeypatch.setattr("hestia.cli.demo.EVENT_EVERY_S", 0.01)
+    answer = await demo.get("/stream")
+    assert answer.content_type == "text/event-stream"
+    assert await answer.content.readuntil(b"\n\n") == b"id: 1\ndata: event 1 of 10\n\n"
+    assert (await answer.text()).endswith("event 10 of 10\n\n")
+
+
+async def test_the_websocket_repeats_text_and_bytes(demo):
+    async with demo.ws_connect("/ws") as talk:
+        await talk.send_str("hello")
+        assert (await talk.receive()).data == "hello"
+        await talk.send_bytes(b"\x00\x01")
+        assert (await talk.receive()).data == b"\x00\x01"
+
+
+async def test_it_runs_in_the_loop_of_its_caller_until_it_is_closed():
+    port, close = await start_demo()
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
+        assert answer.status == 200
+    await close()
+    with pytest.raises(OSError, match=str(port)):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+def test_a_taken_port_is_one_line_and_exit_1(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert run_demo(port, 0.0) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"127.0.0.1:{port}" in said
+
+
+def test_a_term_ends_it_with_exit_0():
+    words = [sys.executable, "-m", "hestia.cli.hestia", "demo", "--port", "0", "--start-delay", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=ROOT) as child:
+        assert "listening on http://127.0.0.1:" in child.stderr.readline()
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(10) == 0
+
+
+async def test_a_term_ends_it_also_before_it_listens(capsys):
+    demo = asyncio.create_task(serve_until_told(0, 60.0))
+    await asyncio.sleep(0)  # one step: it has set its handlers and waits
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(demo, 10)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,155 @@
+"""The program's commands, called in this process. What they do as a process stands in tests/whole."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import hestia
+from hestia.cli.hestia import COMMANDS, main
+from tests.house.tree import ROOT
+
+GOOD = "services:\n  a: {base_url: 'http://127.0.0.1:9'}\n"
+BAD = "services:\n  a: {base_ur: 'http://127.0.0.1:9'}\nlisten: 7\n"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """No file and no variable of the developer's counts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hestia.cli.hestia.os.environ", {"HOME": str(tmp_path)})
+    return tmp_path
+
+
+def usage(words: list[str]) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return ended.value.code
+
+
+def test_version_prints_it(capsys):
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out == f"hestia {hestia.__version__}\n"
+
+
+def test_help_names_every_command_with_its_sentence(capsys):
+    assert usage(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text and command.run.__doc__ in text for name, command in COMMANDS.items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(capsys, name):
+    assert usage([name, "--help"]) == 0
+    assert COMMANDS[name].run.__doc__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["frob"],
+        ["serve", "--log-level", "loud"],
+        ["serve", "--conf", "x"],
+        ["check", "a", "b"],
+        ["demo"],
+        ["demo", "--port", "70000"],
+        ["demo", "--port", "-1"],
+        ["demo", "--port", "x"],
+        ["demo", "--port", "1", "--start-delay", "nan"],
+        ["demo", "--port", "1", "--start-delay", "soon"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2_with_words_on_standard_error(capsys, words):
+    assert usage(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "usage: hestia" in said.err
+
+
+def test_check_of_a_good_file_says_ok_and_which(capsys, elsewhere):
+    file = elsewhere / "good.yml"
+    file.write_text(GOOD)
+    assert main(["check", str(file)]) == 0
+    assert capsys.readouterr().out == f"ok: {file}\n"
+
+
+def test_check_takes_the_file_as_serve_does_too(capsys, elsewhere):
+    file = elsewhere / "good.yml"
+    file.write_text(GOOD)
+    assert main(["check", "--config", str(file)]) == 0
+    assert capsys.readouterr().out == f"ok: {file}\n"
+
+
+def test_check_without_a_file_says_that_the_defaults_hold(capsys):
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "ok: no configuration file, the built-in defaults\n"
+
+
+def test_check_prints_warnings_and_still_says_ok(capsys, elsewhere):
+    file = elsewhere / "later.yml"
+    file.write_text(GOOD + "timezone: UTC\n")
+    assert main(["check", str(file)]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"ok: {file}\n"
+    assert said.err.startswith("warning: ")
+    assert "timezone" in said.err
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_every_mistake_is_told_and_the_exit_is_2(capsys, elsewhere, command):
+    file = elsewhere / "bad.yml"
+    file.write_text(BAD)
+    assert main([command, "--config", str(file)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{file}:2:7: services.a.base_ur" in said.err
+    assert f"{file}:3:9: listen" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_flags_of_serve_reach_the_configuration_and_only_those_given(monkeypatch):
+    seen = []
+    monkeypatch.setattr("hestia.roof.run.serve", lambda loaded, *, demo: seen.append((loaded, demo)) or 0)
+    words = ["--listen", "127.0.0.1:1", "--listen", "[::1]:1", "--log-level", "debug", "--data-dir", "state"]
+    assert main(["serve", *words]) == 0
+    config = seen[0][0].config
+    assert config.listen == ("127.0.0.1:1", "[::1]:1")
+    assert config.log.level == "debug"
+    assert config.data_dir.endswith("/state")
+    assert callable(seen[0][1])
+
+
+def test_a_flag_with_a_bad_value_is_a_mistake_that_names_the_flag(capsys):
+    assert main(["serve", "--listen", "nonsense"]) == 2
+    assert "--listen" in capsys.readouterr().err
+
+
+def test_schema_is_json_schema(capsys):
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert "services" in schema["properties"]
+
+
+def test_an_interrupt_is_exit_130(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hestia.roof.run.serve", interrupted)
+    assert main(["serve"]) == 130
+
+
+def test_a_reader_that_leaves_is_no_traceback():
+    words = [sys.executable, "-m", "hestia.cli.hestia", "schema"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as child:
+        child.stdout.close()
+        assert child.stderr.read() == ""
+        assert child.wait(30) == 0
+
+
+def test_version_does_not_pay_for_the_gateway():
+    code = "import sys; from hestia.cli.hestia import main; main(['version']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert {"aiohttp", "asyncio", "msgspec"} & set(done.stdout.split()) == set()
