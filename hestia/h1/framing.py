@@ -61,7 +61,7 @@ class UntilClose:
         self.chunks = chunks
 
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        return (b"%x\r\n%b\r\n" % (len(data), data) if self.chunks else data), None
+        return (b"%x\r\n%b\r\n" % (len(data), data) if self.chunks and data else data), None
 
     def last(self) -> bytes:
         return b"0\r\n\r\n" if self.chunks else b""

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from hestia.h1.answer import read_answer_head
+from hestia.h1.answer import NO_BODY, SWITCHING, read_answer_head
 from hestia.h1.crossing import answer_block, answer_framing
 from hestia.h1.framing import Chunked, Sized, UntilClose, drop_trailer, refuse_trailer
 from hestia.h1.grammar import BadMessage
 from hestia.h1.request import CHUNKED, SAFE
 from hestia.relay.dial import Unreachable, dial
+from hestia.relay.tunnel import Tunnel
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -24,33 +25,13 @@ if TYPE_CHECKING:
     from hestia.h1.request import RequestHead
     from hestia.relay.fence import Fence
     from hestia.relay.place import Place, Relayed
+    from hestia.relay.ports import Client
     from hestia.relay.upstream import Upstream
 
 HELD_BODY = 65536
 """So much of a waiting request's body is read and kept, the rest stays in the kernel."""
-NO_BODY = frozenset((204, 304))
-SWITCHING = 101
 CONTINUE = 100
 FINAL = 200
-
-
-class Client(Protocol):
-    """The side of the exchange that asked. It ends the exchange with `leave` when its connection is lost."""
-
-    transport: asyncio.Transport
-    full: bool
-
-    def pause(self) -> None: ...
-
-    def resume(self) -> None: ...
-
-    def exchange_done(self, exchange: Exchange, *, reusable: bool) -> None: ...
-
-    def exchange_refused(self, exchange: Exchange, refusal: Refusal) -> None: ...
-
-    def exchange_broken(self, exchange: Exchange) -> None: ...
-
-    def exchange_tunnels(self, exchange: Exchange) -> bytes: ...
 
 
 class Exchange:
@@ -64,12 +45,12 @@ class Exchange:
         "bytes_in",
         "bytes_out",
         "client",
-        "client_eof",
         "dialling",
         "ended",
         "feeder",
         "fence",
         "head",
+        "invited",
         "keep",
         "longest_head",
         "method",
@@ -85,7 +66,6 @@ class Exchange:
         "target",
         "tunnel",
         "upstream",
-        "upstream_eof",
     )
 
     def __init__(
@@ -117,6 +97,7 @@ class Exchange:
         self.dialling: asyncio.Task[None] | None = None
         self.pending: list[bytes] | None = None  # the request's bytes while there is no connection
         self.request_done = head.length == 0
+        self.invited = not head.expect  # the client sends its body, or was told to
         self.feeder: Sized | Chunked | None = None
         if head.length > 0:
             self.feeder = Sized(head.length)
@@ -129,9 +110,7 @@ class Exchange:
         self.status = 0
         self.bytes_in = 0
         self.bytes_out = 0
-        self.tunnel = False
-        self.client_eof = False
-        self.upstream_eof = False
+        self.tunnel: Tunnel | None = None
         self.ended = False
 
     # --- the request
@@ -167,7 +146,7 @@ class Exchange:
             self.dialling = None
             if not self.ended:
                 self.relayed.life.unreachable(str(problem))
-                self.refuse(Refusal("upstream_unreachable", str(problem)))
+                self.refuse(Refusal(problem.code, str(problem)))
             return
         except Exception:  # a bug of ours must not leave the client waiting: the fence logs it
             self.dialling = None
@@ -192,6 +171,7 @@ class Exchange:
         feeder = self.feeder
         if feeder is None:
             return data
+        self.invited = True
         passed, rest = feeder.feed(data)
         self.bytes_in += len(passed)
         if passed:
@@ -249,16 +229,13 @@ class Exchange:
             self.body = Chunked(drop_trailer, decode=http10)
         else:
             self.body = UntilClose(chunks=not http10)
-        if size:
-            self._pass(data[end:], block)
-        else:
-            self.client.transport.write(block)
+        self._pass(data[end:], block)
         self.own_time += monotonic() - came
         return True
 
     def answer_more(self, data: bytes) -> None:
         """More of the answer's body, or of the tunnel."""
-        if self.tunnel:
+        if self.tunnel is not None:
             self.bytes_out += len(data)
             self.client.transport.write(data)
         else:
@@ -269,10 +246,9 @@ class Exchange:
             return
         try:
             passed, rest = self.body.feed(data)
-        except BadMessage:
-            if block:
-                self.client.transport.write(block)
-            self._break()
+        except BadMessage as problem:
+            self.answering = not block  # the head is not out yet: there is still time for a clear error
+            self.upstream_failed(str(problem))
             return
         self.bytes_out += len(passed)
         if block or passed:
@@ -284,6 +260,8 @@ class Exchange:
         if answer.status == SWITCHING:
             self._switch(answer, data[end:])
             return True
+        if answer.status == CONTINUE:
+            self.invited = True
         if self.head.minor == b"1" and (answer.status != CONTINUE or self.head.expect):
             self.client.transport.write(b"\r\n".join(answer.lines) + b"\r\n\r\n")
         return self.ended
@@ -293,8 +271,9 @@ class Exchange:
         if self.head.upgrade is None or answer.upgrade is None or upstream is None:
             self.upstream_failed("it switched protocols without being asked")
             return
+        self.answering = True
         self.relayed.life.answered()
-        self.answering = self.tunnel = True
+        self.tunnel = Tunnel(self.client.transport, upstream.transport)
         self.status = SWITCHING
         self.keep = False
         block = answer_block(answer, upstream.place.crossing, self.head, self.prefix)
@@ -352,7 +331,7 @@ class Exchange:
     def leave(self) -> None:
         """The client left: the upstream shall not work for nobody. Of a tunnel, what was read is still written."""
         upstream = self._end()
-        if upstream is not None and self.tunnel:
+        if upstream is not None and self.tunnel is not None:
             upstream.finish()
         elif upstream is not None:
             upstream.leave(reusable=False)
@@ -376,27 +355,18 @@ class Exchange:
             self.refuse(Refusal("upstream_failed", f"the upstream's answer is malformed: {why}"))
 
     def upstream_ended(self) -> bool:
-        """The upstream closed its sending side. In a tunnel that passes on, and the other direction stays open."""
-        self.upstream_eof = True
-        return self.tunnel and not self.client_eof and self._half_close(self.client.transport)
+        """The upstream closed its sending side; whether the connection stays all the same."""
+        return self.tunnel is not None and self.tunnel.upstream_ended()
 
     def client_ended(self) -> bool:
-        """The client closed its sending side of a tunnel."""
-        self.client_eof = True
-        return self.upstream is not None and not self.upstream_eof and self._half_close(self.upstream.transport)
-
-    def _half_close(self, transport: asyncio.Transport) -> bool:
-        """Over TLS there is no half: then the tunnel ends once what was read has been written."""
-        if not transport.can_write_eof() or transport.is_closing():
-            return False
-        transport.write_eof()
-        return True
+        """The client closed its sending side of a tunnel; whether its connection stays."""
+        return self.tunnel is not None and self.tunnel.client_ended()
 
     def upstream_lost(self, exc: Exception | None) -> None:
         """The connection to the upstream is gone."""
         body = self.body
         upstream = self.upstream
-        if self.tunnel:
+        if self.tunnel is not None:
             self._end()
             self.client.exchange_done(self, reusable=False)
         elif isinstance(body, UntilClose) and exc is None:
@@ -418,12 +388,6 @@ class Exchange:
         self.dialling = self.fence.spawn(self._dial(place))
 
     # --- who waits for whom
-
-    def upstream_full(self) -> None:
-        self.client.pause()
-
-    def upstream_drained(self) -> None:
-        self.client.resume()
 
     def client_full(self) -> None:
         if self.upstream is not None:

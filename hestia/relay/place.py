@@ -1,11 +1,11 @@
 """One upstream as the relay sees it: its address, how headers cross to it, and the connections to it that are idle."""
 
 import ssl
-from typing import Protocol
 
 from hestia.h1.address import Address
 from hestia.h1.crossing import Crossing
 from hestia.relay.pool import Pool
+from hestia.relay.ports import Life
 
 
 class Place:
@@ -29,18 +29,6 @@ class Place:
         self.tls = tls
         self.connect_timeout = connect_timeout
         self.response_timeout = response_timeout
-
-
-class Life(Protocol):
-    """What the relay asks of a service's life. After `lease_nowait` said True, `release` follows exactly once."""
-
-    def lease_nowait(self) -> bool: ...
-
-    def release(self, now: float, /) -> None: ...
-
-    def answered(self) -> None: ...
-
-    def unreachable(self, reason: str, /) -> None: ...
 
 
 class Relayed:

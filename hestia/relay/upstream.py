@@ -113,12 +113,12 @@ class Upstream(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.full = True
         if self.exchange is not None:
-            self.exchange.upstream_full()
+            self.exchange.client.pause()
 
     def resume_writing(self) -> None:
         self.full = False
         if self.exchange is not None:
-            self.exchange.upstream_drained()
+            self.exchange.client.resume()
 
     def pause(self) -> None:
         """The client does not take what comes: leave it in the kernel."""

@@ -7,7 +7,11 @@ from tests.house.tree import ROOT, name_of, sources
 ROOF = 400  # lines
 LARGER: dict[str, str] = {}  # file -> the reason
 # source -> where its tests stand, when that is not tests/<room>/test_<name>.py
-TESTED_AT: dict[str, str] = {}
+TESTED_AT: dict[str, str] = {
+    "hestia/doors/connection.py": "tests/doors/test_front.py",  # one class in two files, tested over sockets
+    "hestia/relay/ports.py": "tests/relay/test_exchange.py",  # Protocols alone: mypy holds both sides to them
+    "hestia/relay/place.py": "tests/roof/test_build.py",  # plain fields, filled there
+}
 
 
 def test_no_file_is_longer_than_the_roof():
@@ -21,11 +25,11 @@ def test_no_exception_outlives_its_reason():
     assert set(TESTED_AT) <= {name_of(path) for path in sources()}
 
 
-def tested_sources() -> list[str]:
+def files_that_need_one() -> list[str]:
     return [name_of(path) for path in sources() if path.name != "__init__.py"]
 
 
-@pytest.mark.parametrize("name", tested_sources())
+@pytest.mark.parametrize("name", files_that_need_one())
 def test_each_source_file_has_its_test_file(name):
     folder, _, file = name.removeprefix("hestia").rpartition("/")
     place = TESTED_AT.get(name, f"tests{folder}/test_{file}")
