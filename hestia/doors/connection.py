@@ -112,7 +112,10 @@ class Connection(asyncio.Protocol):
         self.stopped = self.overflow = False
         self.held = b""
         self.read_or_not()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:  # the client has reset the connection, and the loop does not know yet
+            self.abort()
 
     def reset(self) -> None:
         sock = self.transport.get_extra_info("socket")
@@ -124,10 +127,12 @@ class Connection(asyncio.Protocol):
         """Ends it now; `connection_lost` ends what hangs on it."""
         self.transport.abort()
 
-    def close_if_idle(self) -> None:
-        """The gateway closes: nobody is in the middle of anything here."""
+    def wind_up(self) -> None:
+        """The gateway closes: an idle connection at once, a busy one with its answer."""
         if self.state == IDLE and not self.held:
             self.close()
+        elif self.exchange is not None and not self.exchange.answering:
+            self.exchange.keep = False
 
     # --- flow
 
@@ -200,7 +205,7 @@ class Connection(asyncio.Protocol):
         """For how long the client has taken nothing of what is there for it, or sent nothing of what is wanted."""
         waiting = self.transport.get_write_buffer_size()
         exchange = self.exchange
-        wanted = self.state == BODY and self.reading and not (exchange is not None and exchange.pending)
+        wanted = self.state == BODY and self.reading and exchange is not None and exchange.invited
         passed = exchange.bytes_in if wanted and exchange is not None else 0
         if not (waiting or wanted) or (waiting, passed) != self.moved[:2]:
             self.moved = (waiting, passed, now)

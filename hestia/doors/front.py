@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hestia.relay.place import Relayed
 
 LONG_LINE: Final = 2048
+MOST_REFUSED: Final = 32
+"""So many connections beyond the limit are told so; each costs a descriptor while its client reads that."""
 
 
 class Front(Connection):
@@ -40,7 +42,9 @@ class Front(Connection):
         super().connection_made(transport)
         shared = self.shared
         most = shared.most_connections + (shared.reserve if self.door.admin else 0)
-        if len(shared.fronts) > most:
+        if len(shared.fronts) > most + MOST_REFUSED:
+            self.abort()
+        elif len(shared.fronts) > most:
             self._refuse(Refusal("too_many_connections", "as many connections are open as `limits.connections` allows"))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -48,7 +52,7 @@ class Front(Connection):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.leave()
-            self._count(exchange, "ok" if exchange.tunnel else "client_left")
+            self._count(exchange, "ok" if exchange.tunnel is not None else "client_left")
 
     def data_received(self, data: bytes) -> None:
         state = self.state

@@ -84,7 +84,7 @@ class Shared:
         """From now on every answer is its connection's last, and idle connections close."""
         self.closing = True
         for front in list(self.fronts):
-            front.close_if_idle()
+            front.wind_up()
 
     def abort(self) -> None:
         """Breaks off whatever still runs."""

@@ -1,14 +1,21 @@
 """Opening a connection to a place. The system's errors end here, as words."""
 
 import asyncio
+import errno
 import ssl
 
 from hestia.relay.place import Place
 from hestia.relay.upstream import Upstream
 
+DESCRIPTORS_ARE_SHORT = (errno.EMFILE, errno.ENFILE)
+
 
 class Unreachable(Exception):
-    """No connection came about; the text says why."""
+    """No connection came about; the text says why, `code` which refusal that is."""
+
+    def __init__(self, words: str, code: str = "upstream_unreachable") -> None:
+        super().__init__(words)
+        self.code = code
 
 
 async def dial(place: Place, longest_head: int) -> Upstream:
@@ -36,6 +43,8 @@ async def dial(place: Place, longest_head: int) -> Upstream:
     except ssl.SSLError as problem:
         raise Unreachable(f"TLS with {address} failed: {problem.reason or problem}") from problem
     except OSError as problem:
+        if problem.errno in DESCRIPTORS_ARE_SHORT:
+            raise Unreachable("no file descriptors are left (`ulimit -n`)", "too_many_connections") from None
         raise Unreachable(f"{address}: {reason(problem)}") from problem
     return upstream
 

@@ -1,6 +1,8 @@
 """The front door: which lane, which answers of our own, how connections go on and end, on every kind of address."""
 
+import asyncio
 import json
+import socket
 
 import pytest
 
@@ -328,8 +330,6 @@ async def test_a_gateway_that_closes_lets_running_exchanges_finish():
         wire.transport.write(b"lo!")
 
     go = []
-    import asyncio
-
     async with Upstream(script) as upstream, running(service(upstream)) as gateway:
         client, idle = await gateway.dial(), await gateway.dial()
         await client.send(req())
@@ -363,3 +363,55 @@ async def test_an_upstreams_reply_that_waits_in_the_buffer_is_whole_before_the_c
         await turns(30)
         client.transport.resume_reading()
         assert (await client.answer()).body == body
+
+
+async def test_an_address_of_ip_version_6():
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    async with Upstream() as upstream, running(service(upstream), listen=["[::1]:0"]) as gateway:
+        reader, writer = await asyncio.open_connection("::1", gateway.port)
+        writer.write(req(b"Connection: close", host=b"Host: [::1]:%d" % gateway.port))
+        assert b" 200 " in await reader.readline()
+        writer.close()
+        (seen,) = upstream.requests()
+        assert (seen.get(b"x-forwarded-for"), seen.get(b"x-forwarded-host")) == (b"::1", b"[::1]:%d" % gateway.port)
+
+
+async def test_options_star_reaches_a_service_at_its_own_address():
+    async with Upstream() as upstream, running({"a": {"base_url": upstream.base_url + "/base", "listen": ["127.0.0.1:0"]}}) as gateway:
+        assert (await gateway.ask(req(method=b"OPTIONS", target=b"*"), 1)).body == b"OPTIONS|*||"
+
+
+async def test_a_body_that_never_comes_to_an_own_page_does_not_keep_the_connection():
+    async with running({}, limits={"stall_timeout": 0.3, "head_timeout": 0.3, "idle_connection": 0.3}) as gateway:
+        client = await gateway.dial()
+        await client.send(post(b"Content-Length: 100", b"Content-Type: application/json", target=b"/v1/services"))
+        await client.until(lambda: client.ended, 3)
+
+
+async def test_a_tls_handshake_that_never_comes_does_not_keep_the_connection():
+    async with running({}, tls={"certificate": CERTIFICATE, "key": KEY}, limits={"head_timeout": 0.3}, strict=False) as gateway:
+        client = await gateway.dial()
+        await client.until(lambda: client.ended, 2)
+
+
+async def test_every_request_is_counted_once_with_its_outcome():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        for raw in (req(), req(target=b"/services/a"), req(target=b"/services/none/"), req(target=b"/services/a/../x"), req(method=b"TRACE"), req(target=b"/__health"), req(host=b"Host: evil.example")):
+            await gateway.ask(raw)
+        await turns(3)
+        lines = [(event["status"], event["service"]) for event in gateway.events if event["event"] == "request"]
+        assert sorted(lines) == sorted([(200, "a"), (308, ""), (404, ""), (400, ""), (405, ""), (200, ""), (421, "")])
+
+
+async def test_an_idle_connection_costs_no_task():
+    async with running({}) as gateway:
+        before = len(asyncio.all_tasks())
+        clients = [await gateway.dial() for _ in range(50)]
+        await turns(5)
+        assert len(asyncio.all_tasks()) == before
+        for client in clients:
+            client.close()

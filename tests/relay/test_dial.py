@@ -5,10 +5,11 @@ import socket
 
 import pytest
 
+from hestia.relay import exchange
 from tests.support.gateway import running
 from tests.support.hostile_requests import post, req
 from tests.support.tls import CERTIFICATE, client_side, server_side
-from tests.support.wire import Upstream, dial
+from tests.support.wire import Upstream, dial, turns
 
 
 def free_port():
@@ -158,3 +159,43 @@ async def test_many_connections_at_once_each_get_their_own_answer(tries):
             for number in range(30):
                 group.create_task(one(number))
         assert len(upstream.wires) <= 30
+
+
+async def test_an_upload_waits_bounded_until_the_connection_is_made(monkeypatch):
+    go = asyncio.Event()
+    inner = exchange.dial
+
+    async def late(*args):
+        await go.wait()
+        return await inner(*args)
+
+    monkeypatch.setattr(exchange, "dial", late)
+    body = bytes(range(256)) * 40_000
+    async with Upstream() as upstream, running({"a": {"base_url": upstream.base_url}}) as gateway:
+        client = await gateway.dial()
+        client.transport.write(post(b"Content-Length: %d" % len(body), body=body))
+        await turns(50)
+        (front,) = gateway.gateway.shared.fronts
+        assert sum(map(len, front.exchange.pending)) < 1_000_000
+        assert not front.reading
+        go.set()
+        assert (await client.answer(b"POST", 20)).body == b"POST|/x||" + body
+
+
+async def test_a_client_that_leaves_while_its_connection_is_made_is_noticed_though_it_is_not_read(monkeypatch):
+    gone = asyncio.Event()
+
+    async def never(*_):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gone.set()
+
+    monkeypatch.setattr(exchange, "dial", never)
+    async with Upstream() as upstream, running({"a": {"base_url": upstream.base_url}}) as gateway:
+        client = await gateway.dial()
+        client.transport.write(post(b"Content-Length: 10000000", body=b"x" * 5_000_000))
+        await turns(50)
+        client.rst()
+        async with asyncio.timeout(1.5):
+            await gone.wait()

@@ -29,7 +29,7 @@ GOOD_ANSWERS = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nServer: x\r\nSet-Cookie: a=b\r\n\r\n",
     b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\nX-A: \r\n\r\n",
     b"HTTP/1.0 302 Found\r\nLocation: /x\r\nConnection: X-B\r\nX-B: 1\r\n\r\n",
-    b"HTTP/1.1 304 \r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\n",
+    b'HTTP/1.1 304 \r\nETag: "x"\r\nContent-Length: 5\r\n\r\n',
 )
 SPARKS = (
     b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\x00", b" ", b"\t", b":", b",", b";", b"\x0b", b"\x7f", b"\xff", b"\xa0", b"+", b"-", b"0", b"0x", b"_", b"chunked", b"Chunked, ", b"gzip, ",

@@ -5,7 +5,7 @@ import pytest
 from hestia.relay.sweep import Sweep
 from tests.support.gateway import running
 from tests.support.hostile_requests import post, req
-from tests.support.wire import Upstream, reply, saying
+from tests.support.wire import Upstream, reply, saying, turns
 
 LONG = {"head_timeout": 30, "idle_connection": 30, "stall_timeout": 30}
 
@@ -83,6 +83,23 @@ async def test_a_reader_that_takes_nothing_ends_its_exchange():
         wire = await upstream.wire()
         await wire.until(lambda: wire.lost, 3)
         client.transport.abort()
+
+
+async def test_a_slow_reader_of_the_last_bytes_of_an_answer_is_not_idle():
+    body = b"x" * 12_000_000
+    limits = {"idle_connection": 0.3, "head_timeout": 0.3, "stall_timeout": 5}
+    async with Upstream(saying(reply(body))) as upstream, running(service(upstream), limits=limits) as gateway:
+        client = await gateway.dial()
+        await client.send(req() + req()[:20])  # and the beginning of a next request
+        (front,) = gateway.gateway.shared.fronts
+        while front.exchange is not None or not client.received:  # until the gateway has all of the answer
+            client.transport.resume_reading()
+            await turns(2)
+            client.transport.pause_reading()
+        with pytest.raises(AssertionError):
+            await client.until(lambda: client.lost, 0.8)
+        client.transport.resume_reading()
+        assert len((await client.answer(within=10)).body) == len(body)
 
 
 async def test_an_upstream_that_never_begins_is_a_504_where_that_is_wanted():

@@ -4,7 +4,19 @@ import pytest
 
 from tests.support.gateway import running
 from tests.support.hostile_requests import post, req
-from tests.support.wire import FIN, HALF, RST, BrokenError, Upstream, answering, in_pieces, in_turn, reply, saying, turns
+from tests.support.wire import (
+    FIN,
+    HALF,
+    RST,
+    BrokenError,
+    Upstream,
+    answering,
+    in_pieces,
+    in_turn,
+    reply,
+    saying,
+    turns,
+)
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
