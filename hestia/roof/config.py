@@ -1,5 +1,6 @@
 """Loading the configuration: finding the file, reading it, and everything that needs a look at the disk."""
 
+import errno
 import os
 import socket
 import stat
@@ -120,9 +121,16 @@ def _read(path: str) -> str:
     return _text(data, path)
 
 
-def _bytes(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+def _bytes(path: str, most: int = MAX_BYTES + 1) -> bytes:
+    """What stands in a file; a pipe or a terminal must not make the gateway wait."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe, not a file")
+        return file.read(most) or b""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _text(data: bytes, path: str) -> str:
@@ -158,8 +166,7 @@ def _exists(decoder: Decoder) -> None:
 
 def _no_file(path: str) -> str | None:
     try:
-        with Path(path).open("rb") as file:
-            file.read(1)
+        _bytes(path, 1)
     except IsADirectoryError:
         return "is a folder, not a file"
     except (OSError, ValueError) as error:
@@ -194,6 +201,8 @@ def _permissions(source: str | None, decoder: Decoder) -> list[Mistake]:
     try:
         mode = Path(source).stat().st_mode if source else 0
     except OSError:
+        return []
+    if not stat.S_ISREG(mode):
         return []
     mark = Mark(source or "")
     found = []

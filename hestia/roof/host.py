@@ -20,6 +20,15 @@ QUIET_S = 1.0
 LIKELY_ENOUGH = 1 << 20
 
 
+def hold_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed: else a socket would get its number, and our log lines."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+
+
 def raise_descriptors() -> int:
     """Lift the soft limit of open files to the hard one. Returns what holds now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -31,6 +31,7 @@ StartDemo = Callable[[], Awaitable[tuple[int, Closer]]]
 
 def serve(loaded: Loaded, *, demo: StartDemo | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run the gateway until a signal. The exit code says how it ended."""
+    host.hold_standard_streams()
     config = loaded.config
     refused = _cannot_serve(environ)
     if refused is not None:

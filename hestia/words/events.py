@@ -49,7 +49,7 @@ EVENTS: dict[str, Kind] = {
     "request.malformed": Kind(
         "info", "Bytes on an own page's connection were no HTTP request.", ("client", "request_id", "reason")
     ),
-    "internal": Kind("error", "A mistake in Hestia itself, with its trace.", ("request_id", "trace")),
+    "internal": Kind("error", "A mistake in Hestia itself, with its trace.", ("request_id", "message", "trace")),
     "log.dropped": Kind("warning", "Standard error took no lines for a while; so many were dropped.", ("lines",)),
     "library.message": Kind(
         "warning", "A library or the event loop reported something, cut to one line.", ("logger", "message")

@@ -14,7 +14,6 @@ NOT_YET = frozenset(
         "semaphore",
         "machines",
         "routes",
-        "services.*.health_status",
         "services.*.warmup",
         "services.*.machine",
         "services.*.launch",

@@ -149,6 +149,20 @@ def test_a_reader_that_leaves_is_no_traceback():
         assert child.wait(30) == 0
 
 
+@pytest.mark.parametrize("closed", ["0", "1", "2", "012"])
+@pytest.mark.parametrize(("words", "code"), [("version", 0), ("check", 0), ("check nowhere.yml", 2)])
+def test_a_closed_standard_stream_changes_no_exit_code(elsewhere, closed, words, code):
+    shut = " ".join(f"{number}>&-" for number in closed)
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m hestia.cli.hestia {words} {shut}"],
+        check=False,
+        cwd=elsewhere,
+        env={"HOME": str(elsewhere), "PYTHONPATH": str(ROOT)},
+        timeout=30,
+    )
+    assert done.returncode == code
+
+
 def test_version_does_not_pay_for_the_gateway():
     code = "import sys; from hestia.cli.hestia import main; main(['version']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

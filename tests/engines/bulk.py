@@ -84,6 +84,14 @@ def endless(connection: socket.socket, head: bytes, rest: bytes) -> None:
         connection.sendall(piece)
 
 
+def slow_sink(connection: socket.socket, head: bytes, rest: bytes) -> None:
+    """Takes 1 MiB of a body each second, for four seconds, then leaves without an answer."""
+    room = bytearray(MIB // 16)
+    for _ in range(4 * 16):
+        connection.recv_into(room)
+        time.sleep(1 / 16)
+
+
 def exchange(port: int, head: bytes) -> socket.socket:
     client = socket.create_connection(("127.0.0.1", port), timeout=30)
     client.sendall(head + b"\r\nHost: localhost\r\n\r\n")
@@ -124,6 +132,18 @@ def upload(port: int, target: str, length: int, *, chunked: bool = False) -> byt
             answer += data
     assert answer.startswith(b"HTTP/1.1 200 "), answer
     return answer.rpartition(b"\r\n")[2]
+
+
+def offer(port: int, target: str, *, chunked: bool) -> int:
+    """Sends a body without end until it is no longer taken; how many bytes were."""
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % (1 << 50)
+    piece = b"10000\r\n" + bytes(65_536) + b"\r\n" if chunked else bytes(65_536)
+    sent = 0
+    with exchange(port, b"POST %b HTTP/1.1\r\n%b" % (target.encode(), framing)) as client, suppress(OSError):
+        while True:
+            client.sendall(piece)
+            sent += len(piece)
+    return sent
 
 
 def load(port: int, path: str, requests: int) -> int:

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.engines
 
 LOOPS = ("asyncio", "uvloop") if importlib.util.find_spec("uvloop") else ("asyncio",)
 IDLE = 1_000
+STALLED = 100
 CONFIG = """\
 listen: ["127.0.0.1:@PORT@"]
 services:
@@ -25,6 +26,7 @@ services:
   files: {{base_url: "{files}"}}
   sink: {{base_url: "{sink}"}}
   chunks: {{base_url: "{chunks}"}}
+  slow: {{base_url: "{slow}"}}
   endless: {{base_url: "{endless}"}}
 """
 
@@ -46,6 +48,7 @@ def gateway(request, tmp_path_factory: pytest.TempPathFactory, engine: Nginx) ->
             "files": engine.url,
             "sink": stack.enter_context(bulk.raw_upstream(bulk.sink)),
             "chunks": stack.enter_context(bulk.raw_upstream(bulk.chunk_sink)),
+            "slow": stack.enter_context(bulk.raw_upstream(bulk.slow_sink)),
             "endless": stack.enter_context(bulk.raw_upstream(bulk.endless)),
         }
         program = Program(tmp_path_factory.mktemp("memory"), CONFIG.format(**urls))
@@ -94,6 +97,13 @@ def test_a_reader_of_a_mebibyte_a_second(gateway: Program, framing: str) -> None
     assert 2 * MIB < seen < 12 * MIB
 
 
+@pytest.mark.parametrize("chunked", (False, True), ids=("sized", "chunked"))
+def test_an_upstream_that_takes_a_mebibyte_a_second(gateway: Program, chunked: bool) -> None:
+    with grows_less_than(gateway, 16 * MIB, f"upstream taking 1 MiB/s of an endless body, chunked={chunked}"):
+        sent = bulk.offer(gateway.port, "/services/slow/", chunked=chunked)
+    assert 2 * MIB < sent < 24 * MIB
+
+
 def test_a_thousand_idle_connections(gateway: Program) -> None:
     """Each has had an exchange, so that it holds whatever a kept connection holds."""
     with ExitStack() as stack, grows_less_than(gateway, 8 * MIB, f"{IDLE} idle connections"):
@@ -108,3 +118,11 @@ def test_three_hundred_thousand_requests(gateway: Program) -> None:
     done = bulk.load(gateway.port, "/services/files/small", 60_000)
     with grows_less_than(gateway, 2 * MIB, f"from {done} to 300000 requests"):
         bulk.load(gateway.port, "/services/files/small", 300_000 - done)
+
+
+def test_readers_that_never_read(gateway: Program) -> None:
+    """An endless answer each: what is not taken stays in the kernel, half a mebibyte of each at most is here."""
+    with ExitStack() as stack, grows_less_than(gateway, STALLED * MIB // 2, f"{STALLED} stalled readers"):
+        for _ in range(STALLED):
+            client = stack.enter_context(bulk.exchange(gateway.port, b"GET /services/endless/sized HTTP/1.1"))
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")

@@ -66,7 +66,7 @@ def test_a_path_that_is_none_is_a_mistake():
 
 
 def test_a_file_that_may_not_be_read_is_a_mistake(tmp_path, monkeypatch):
-    def refuse(path):
+    def refuse(path, *_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("hestia.roof.config._bytes", refuse)
@@ -101,6 +101,17 @@ def test_ten_megabytes_are_refused_in_a_second_and_little_memory(tmp_path, line)
     assert "is too large" in mistakes(tmp_path / "x.yml")[0]
     assert time.process_time() - start < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert mistakes(tmp_path / "pipe") == [f"{tmp_path}/pipe: cannot be read: it is a pipe, not a file"]
+    (tmp_path / "x.yml").write_text("tls: {certificate: pipe, key: pipe}\n")
+    assert len(mistakes(tmp_path / "x.yml")) == 2
+
+
+def test_the_null_device_is_no_configuration_and_no_mistake():
+    assert load("/dev/null", {}) == load_text("")
 
 
 def test_a_device_without_an_end_is_refused():

@@ -3,6 +3,8 @@ import errno
 import json
 import resource
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -60,6 +62,15 @@ def test_the_default_loop_can_be_asked_for():
 def test_an_unknown_loop_is_refused():
     with pytest.raises(ValueError, match="none of auto, asyncio, uvloop"):
         host.loop_factory({"HESTIA_LOOP": "trio"})
+
+
+def test_a_closed_standard_stream_is_taken_by_nothing_else():
+    words = (
+        "import os, sys; from hestia.roof import host; os.close(1); host.hold_standard_streams(); "
+        "print(os.path.samestat(os.fstat(1), os.stat(os.devnull)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "True"
 
 
 def test_names_are_lower_case_and_include_the_short_one(monkeypatch):

@@ -75,6 +75,8 @@ async def running(services: dict[str, Any] | None = None, *, strict: bool = True
         finally:
             await gateway.close(0)
             loop.set_exception_handler(before)
+        shared = gateway.shared
+        assert (gateway.busy(), len(shared.sweep.watched), len(shared.sweep.paused)) == ({"connections": 0, "leases": 0}, 0, 0)
         if strict:
             assert not run.unseen, run.unseen
             assert not [event for event in run.events if event.get("level") == "error"], run.events

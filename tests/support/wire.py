@@ -12,7 +12,7 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import ssl
@@ -351,7 +351,7 @@ class Upstream:
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Upstream:
+    async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         if self.path is not None:
             self._server = await loop.create_unix_server(self._wire, self.path)

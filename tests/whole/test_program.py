@@ -145,7 +145,7 @@ class TestBadConfig:
     def _refused(self, home: Path, make, *arguments: str) -> None:
         file = home / "file.yml"
         make(file)
-        done = run(home, *arguments, str(file))
+        done = run(home, *arguments, str(file), limit=15)
         assert done.returncode == 2, done.stderr[-2000:]
         words = done.stdout + done.stderr
         no_traceback(words)
