@@ -39,10 +39,13 @@ class Sweep:
         self.chores: list[Callable[[], None]] = []
 
     async def run(self) -> None:
-        """Until cancelled. One connection's mistake is not the others'."""
+        """Until cancelled. A mistake of ours costs one look, never the sweep: without it nothing would time out."""
         while True:
             await asyncio.sleep(self.interval)
-            self.tick()
+            try:
+                self.tick()
+            except Exception as problem:  # noqa: BLE001 - the door of the sweep
+                self.failed(problem)
 
     def tick(self) -> None:
         """One look at everything."""
@@ -51,7 +54,7 @@ class Sweep:
         for watched in list(self.watched):
             try:
                 watched.look(now)
-            except Exception as problem:  # noqa: BLE001 - the door of the sweep
+            except Exception as problem:  # noqa: BLE001 - one connection's mistake is not the others'
                 self.failed(problem)
         for chore in self.chores:
             chore()

@@ -176,7 +176,7 @@ BAD_CHUNKS = (
     Row("PXY-39 LF in an extension, later", "answer_chunk_line", (head(CHUNKED) + b"3\r\nabc\r\n", b"1;a=\nb\r\nx\r\n0\r\n\r\n"), cut(b"abc")),
     Row("PXY-39 bad trailer, later", "answer_trailer_form", (head(CHUNKED) + b"3\r\nabc\r\n", b"0\r\nX-A : 1\r\n\r\n"), lambda v: v.message is None),
     Row("trailer folded", "answer_trailer_form", (head(CHUNKED) + b"3\r\nabc\r\n", b"0\r\nX-A: 1\r\n 2\r\n\r\n"), lambda v: v.message is None),
-    Row("trailers without end", "answer_trailer_size", (head(CHUNKED) + b"3\r\nabc\r\n0\r\n" + b"X-A: 1\r\n" * 20_000,), lambda v: v.message is None),
+    Row("trailers without end", "answer_trailer_size", (head(CHUNKED) + b"3\r\nabc\r\n0\r\n" + b"X-A: 1\r\n" * 20_000,), cut_or_failed),
 )  # fmt: skip
 
 SURPLUS = (
