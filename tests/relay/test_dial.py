@@ -199,3 +199,16 @@ async def test_a_client_that_leaves_while_its_connection_is_made_is_noticed_thou
         client.rst()
         async with asyncio.timeout(1.5):
             await gone.wait()
+
+
+async def test_a_mistake_of_ours_is_answered_500_and_logged_with_its_trace(monkeypatch):
+    async def mistaken(*_):
+        raise LookupError("a bug")
+
+    monkeypatch.setattr("hestia.relay.exchange.dial", mistaken)
+    async with running({"a": {"base_url": "http://127.0.0.1:9"}}, strict=False) as gateway:
+        answer = await gateway.ask(b"GET /services/a/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer.status == 500
+        assert b'"code": "internal"' in answer.body
+        assert any("a bug" in event.get("trace", "") for event in gateway.events)
+        assert gateway.gateway.busy()["leases"] == 0
