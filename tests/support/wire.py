@@ -12,7 +12,7 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 if TYPE_CHECKING:
     import ssl
@@ -174,8 +174,7 @@ class Wire(asyncio.Protocol):
 
     # -- what the loop calls
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         sock = transport.get_extra_info("socket")
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -298,6 +297,8 @@ class Wire(asyncio.Protocol):
     async def play(self, steps: Iterable[bytes | str]) -> None:
         """Send bytes, each step a segment of its own; FIN, RST and HALF do what they say."""
         for step in steps:
+            if self.lost:
+                return
             if isinstance(step, bytes):
                 self.transport.write(step)
                 await turns(3)

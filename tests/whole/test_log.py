@@ -55,20 +55,20 @@ class TestStandardError:
 
 
 class TestLog:
-    def _events(self, program: Program, event: str) -> list[dict[str, object]]:
-        """The lines of this event, as soon as there is one (a thread writes them)."""
+    def _requests(self, program: Program, **fields: object) -> list[dict[str, object]]:
+        """The access lines with these fields, as soon as there is one (a thread writes them)."""
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             lines = [json.loads(line) for line in program.lines() if line.startswith("{")]
-            if found := [line for line in lines if line["event"] == event]:
+            if found := [line for line in lines if {"event": "request", **fields}.items() <= line.items()]:
                 return found
             time.sleep(0.05)
-        raise AssertionError(f"no {event} in the log:\n{program.stderr}")
+        raise AssertionError(f"no request with {fields} in the log:\n{program.stderr}")
 
     def test_an_exchange_is_one_json_line_without_its_query(self, program: Program) -> None:
         status, headers, _ = program.get("/services/app/path?token=secret", **{"X-Request-ID": "my-own-id"})
         assert (status, headers["x-request-id"]) == (200, "my-own-id")
-        (line,) = [line for line in self._events(program, "request") if line.get("request_id") == "my-own-id"]
+        (line,) = self._requests(program, request_id="my-own-id")
         assert line["service"] == "app"
         assert line["status"] == 200
         assert line["method"] == "GET"
@@ -91,7 +91,7 @@ class TestLog:
         with program.connect() as client:
             client.sendall(b"GET /services/app/\x1b[31m HTTP/1.1\r\nHost: a\x1b[31m\r\nX-Request-ID: \x1b\r\n\r\n")
             assert client.recv(4096).startswith(b"HTTP/1.1 400 ")
-        self._events(program, "request")
+        self._requests(program, status=400)
         assert "\x1b" not in program.stderr
 
     def test_a_thousand_malformed_requests_are_a_thousand_lines_at_most(self, program: Program) -> None:
