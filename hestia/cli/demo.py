@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -105,17 +106,31 @@ async def start_demo(port: int = 0) -> tuple[int, Closer]:
     return taken, runner.cleanup
 
 
+async def told_while_loading(told: asyncio.Event, seconds: float) -> bool:
+    """Whether it was told to end meanwhile. It says how far it is, once a second."""
+    for left in range(math.ceil(seconds), 0, -1):
+        say(f"loading a model that it does not have: {left} s left")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(1.0, seconds - (math.ceil(seconds) - left))):
+                return await told.wait()
+    return told.is_set()
+
+
+def say(words: str) -> None:
+    print(f"demo: {words}", file=sys.stderr, flush=True)
+
+
 async def serve_until_told(port: int, start_delay: float) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(told.wait(), start_delay)
+    if await told_while_loading(told, start_delay):
         return
     taken, close = await start_demo(port)
     try:
-        print(f"demo: listening on http://127.0.0.1:{taken}/", file=sys.stderr, flush=True)
+        say(f"listening on http://127.0.0.1:{taken}/")
         await told.wait()
+        say("told to end")
     finally:
         await close()
 
@@ -126,6 +141,6 @@ def run_demo(port: int, start_delay: float) -> int:
         asyncio.run(serve_until_told(port, start_delay))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own words name the address twice
-        print(f"demo: cannot listen on 127.0.0.1:{port}: {reason}", file=sys.stderr)
+        say(f"cannot listen on 127.0.0.1:{port}: {reason}")
         return FAILED
     return DONE

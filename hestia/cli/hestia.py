@@ -20,7 +20,6 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 def serve(asked: argparse.Namespace) -> int:
     """Run the gateway."""
-    from hestia.cli.demo import start_demo
     from hestia.roof.run import serve as run_gateway
 
     flags = {
@@ -30,7 +29,7 @@ def serve(asked: argparse.Namespace) -> int:
         "log.level": asked.log_level,
     }
     loaded = load(asked.config, {name: value for name, value in flags.items() if value is not None})
-    return USAGE if loaded is None else run_gateway(loaded, demo=start_demo)
+    return USAGE if loaded is None else run_gateway(loaded)
 
 
 def check(asked: argparse.Namespace) -> int:
@@ -55,6 +54,13 @@ def load(path: str | None, flags: dict[str, object]) -> "Loaded | None":
         for mistake in error.mistakes:
             print(mistake, file=sys.stderr)
         return None
+
+
+def hash_password(_: argparse.Namespace) -> int:
+    """Print the line for `auth.dashboard.password_hash`."""
+    from hestia.cli.hash_password import run_hash_password
+
+    return run_hash_password()
 
 
 def schema(_: argparse.Namespace) -> int:
@@ -131,6 +137,7 @@ COMMANDS: Final = {
     "check": Command(check, check_flags),
     "schema": Command(schema),
     "demo": Command(demo, demo_flags),
+    "hash-password": Command(hash_password),
     "version": Command(version),
 }
 

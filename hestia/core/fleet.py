@@ -1,20 +1,93 @@
-"""All services of a configuration, by id."""
+"""All services and machines, and what joins them: who is told what, in which order, and when somebody is due.
+
+`apply` tells a life an event at once; what the life tells its owner waits until that step is over, so nobody is told
+anything in the middle of a decision. What is to be done outside is handed over when everything has been decided.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from math import ceil, inf
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hestia.core.life import Life
+from hestia.core.machine import Machine
+from hestia.core.room import Pool, Rooms
 from hestia.core.service import Service
-from hestia.words.spec import Config
+from hestia.core.starts import under_way
+from hestia.core.table import tell
+from hestia.words.refusal import Refusal
+from hestia.words.states import (
+    BecameHot,
+    Died,
+    Due,
+    Emptied,
+    Event,
+    Found,
+    GaveUp,
+    Idle,
+    LetGo,
+    NeedsHot,
+    Phase,
+    Retrying,
+    TookUp,
+    WantsAwake,
+    WantsNeeds,
+    WantsRoom,
+    WentCold,
+)
+
+if TYPE_CHECKING:
+    from hestia.words.launch_spec import Launch
+    from hestia.words.spec import Config
+
+FOR_OWNERS = frozenset(
+    {BecameHot, GaveUp, WentCold, Died, Retrying, Idle, WantsRoom, WantsAwake, WantsNeeds, TookUp, LetGo}
+)
+FOREVER = inf
+
+
+def _in_order(_service: Service, places: list[Life]) -> list[Life]:
+    return places
+
+
+def _least_busy(_service: Service, places: list[Life]) -> Life:
+    return min(places, key=lambda life: life.leases)
+
+
+class World(NamedTuple):
+    """What the fleet is given of the outside: two clocks, chance, the rules of strategies, and who does its effects."""
+
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    perform: Callable[[list[Any]], None]
+    jitter: Callable[[], float] = float
+    watched_by_launcher: Callable[[Launch | None], bool] = bool
+    placement: Callable[[Service, list[Life]], list[Life]] = _in_order
+    balance: Callable[[Service, list[Life]], Life] = _least_busy
 
 
 class Fleet:
-    """Owns the live `Service` objects. They keep their identity for as long as their id is configured."""
+    """Owns the live objects. They keep their identity for as long as their id is configured."""
 
-    __slots__ = ("services",)
-
-    def __init__(self, config: Config, wall: Callable[[], float] | None = None) -> None:
-        self.services: dict[str, Service] = {id_: Service(spec, wall) for id_, spec in config.services.items()}
+    def __init__(self, config: Config, world: World) -> None:
+        self.clock = world.clock
+        self.wall = world.wall
+        self.jitter = world.jitter
+        self.watched_by_launcher = world.watched_by_launcher
+        self.balance = world.balance
+        self._placement = world.placement
+        self._perform = world.perform
+        self._inbox: deque[Any] = deque()
+        self._out: list[Any] = []
+        self._settling = False
+        self._starts = 0
+        self.closing = False
+        self.held_all_until: float | None = None
+        self.rooms = Rooms(self)
+        self.machines = {id_: Machine(spec, self) for id_, spec in config.machines.items()}
+        self.services = {id_: Service(spec, self) for id_, spec in config.services.items()}
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self.services.values())
@@ -22,4 +95,259 @@ class Fleet:
     @property
     def leases(self) -> int:
         """Exchanges in progress, over all services: what a graceful end waits for."""
-        return sum(service.leases for service in self.services.values())
+        return sum(life.leases + life.quiet for life in self.places())
+
+    def places(self) -> Iterator[Life]:
+        return (life for service in self.services.values() for life in service.lives)
+
+    def lives(self) -> Iterator[Life]:
+        """Of places and machines."""
+        yield from self.places()
+        for machine in self.machines.values():
+            yield machine.life
+
+    # --- one step
+
+    def tell(self, life: Life, event: Event) -> None:
+        """From outside: the event and all that follows from it."""
+        if life.phase is Phase.COLD and type(event) is Found and self.held(life.owner) is not None:
+            return  # whoever started it, the operator wants none of it
+        self.apply(life, event)
+        self.settle()
+
+    def apply(self, life: Life, event: Event) -> None:
+        """From inside a step."""
+        before = life.epoch
+        for effect in tell(life, event, self.clock()):
+            (self._inbox if type(effect) in FOR_OWNERS else self._out).append(effect)
+        if life.epoch != before:
+            life.owner.refresh()  # at once: one that is being stopped must not be leased
+
+    def do(self, effect: Any) -> None:
+        self._out.append(effect)
+
+    def settle(self) -> None:
+        """Everybody is told what concerns him; then what is to be done is handed over, once, in order."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while True:
+                while self._inbox:
+                    message = self._inbox.popleft()
+                    message.life.owner.on(message)
+                self.rooms.review()
+                if not self._inbox:
+                    break
+        finally:
+            self._settling = False
+            out, self._out = self._out, []
+            self._perform(out)
+
+    def released(self, life: Life) -> None:
+        """A lease ended, and somebody wanted to hear of it."""
+        if not life.leases and life.wants_its_end:
+            self.apply(life, Emptied())
+        if not life.settings.machine:
+            life.owner.pump()
+        self.settle()
+
+    def answered(self, owner: Any, life: Life, *, yes: bool, cause: Any) -> None:
+        """Whether it may be stopped now, as far as it was asked (`AskIdle`)."""
+        owner.may_stop(life, yes=yes, cause=cause)
+        self.settle()
+
+    def close_lines(self, refusal: Refusal) -> None:
+        """The gateway closes: who waits is told, and nobody waits any more."""
+        self.closing = True
+        for service in self:
+            service.refuse_all(refusal)
+        self.settle()
+
+    # --- time
+
+    def next_look(self) -> float:
+        """When somebody is due; inf: nobody."""
+        times = [life.due for life in self.lives() if life.due is not None]
+        times += [service.next_look() for service in self.services.values()]
+        if self.rooms.due is not None:
+            times.append(self.rooms.due)
+        return min(times, default=inf)
+
+    def look(self) -> None:
+        """Tells everybody who is due."""
+        now = self.clock()
+        for life in list(self.lives()):
+            if life.due is not None and life.due <= now:
+                life.due = None
+                self.apply(life, Due())
+        for service in list(self.services.values()):
+            if service.next_look() <= now:
+                service.look(now)
+        self.settle()
+
+    def tick(self, inside: Mapping[str, bool]) -> None:
+        """Looks at what should be hot without a request; `inside` says for which services a window is open now."""
+        for service in list(self.services.values()):
+            service.set_warm(inside=inside.get(service.id, False))
+        self.settle()
+
+    def next_number(self) -> int:
+        """Of a start, among all."""
+        self._starts += 1
+        return self._starts
+
+    # --- room
+
+    def want_room(self, life: Life) -> None:
+        if life.phase is Phase.ROOM:
+            self.rooms.want(life)
+
+    def let_go(self, life: Life) -> None:
+        """A place is cold: its room, its machine and what it depends on are free of it."""
+        self.rooms.leave(life)
+        self.machines[life.machine].let_go(life)
+        for id_ in life.owner.spec.depends_on:
+            self.services[id_].needs.no_more(life)
+
+    def take_up(self, life: Life) -> None:
+        """A place that ran already keeps its machine awake, and what is hot of what it depends on."""
+        self.machines[life.machine].uses(life)
+        for id_ in life.owner.spec.depends_on:
+            self.services[id_].needs.lease(life)
+
+    def pin(self, life: Life) -> None:
+        """What it depends on and is hot must not be stopped while it starts."""
+        for id_ in life.owner.spec.depends_on:
+            if self.services[id_].state == "hot":
+                self.services[id_].needs.lease(life)
+
+    def what_is_in_the_way(self, life: Life) -> str:
+        return self.rooms.what_is_in_the_way(life)
+
+    def needs_of(self, life: Life) -> dict[str, float]:
+        return dict(life.owner.spec.needs) if not life.settings.machine else {}
+
+    def pool(self, machine: str) -> Pool:
+        lives = [life for life in self.places() if life.machine == machine and life.room]
+        return Pool(dict(self.machines[machine].spec.capacity), lives, self)
+
+    def may_go(self, life: Life) -> bool:
+        """Whether it may be stopped to make room: now, or when its leases have ended and it was hot for long enough.
+
+        One that starts will be hot soon. One that is kept awake by something else is in the way for longer.
+        """
+        service = life.owner
+        if service.dependents or service.needing or service.kept_warm or self.clock() < life.busy_until:
+            return False
+        s = life.settings
+        return life.managed if life.hot else bool(under_way(life) and s.own_launch and s.stops)
+
+    def choices(self, life: Life) -> list[Life]:
+        """Where this start could take place: where it is, then the places that its service did not try yet."""
+        return [life, *life.owner.start_policy.candidates]
+
+    def closure(self, life: Life) -> tuple[list[Life], dict[str, float]]:
+        """What it depends on and has to start on the same machine, and the room that all of them take together."""
+        wanted = self.needs_of(life)
+        others: list[Life] = []
+        for service in self._below(life.owner):
+            first = self._where_it_starts(service)
+            if service.state == "hot" or first.room or first.machine != life.machine:
+                continue
+            others.append(first)
+            for name, amount in self.needs_of(first).items():
+                wanted[name] = wanted.get(name, 0.0) + amount
+        return others, wanted
+
+    def _below(self, service: Service) -> list[Service]:
+        """All that it depends on, each once."""
+        found: dict[str, Service] = {}
+        queue = deque(service.spec.depends_on)
+        while queue:
+            id_ = queue.popleft()
+            if id_ not in found:
+                found[id_] = self.services[id_]
+                queue.extend(found[id_].spec.depends_on)
+        return list(found.values())
+
+    def _where_it_starts(self, service: Service) -> Life:
+        """The place where it is on its way, else the first."""
+        return next((life for life in service.lives if under_way(life)), service.lives[0])
+
+    def spared(self, life: Life) -> set[Service]:
+        """Those that a start never pushes out: itself, and what it depends on."""
+        return {life.owner, *self._below(life.owner)}
+
+    def gentle(self, life: Life) -> bool:
+        """A start that only `keep_warm` wants makes nobody wait; a further replica neither."""
+        service = life.owner
+        asked = service.line or service.needing or service.dependents or service.pages or service.wanted
+        return bool(service.state == "hot" or not asked)
+
+    # --- dependencies and machines
+
+    def want_awake(self, life: Life) -> None:
+        if life.phase is Phase.WAKING:
+            self.machines[life.machine].wake_for(life)
+
+    def want_needs(self, life: Life) -> None:
+        for id_ in life.owner.spec.depends_on:
+            if life.phase is not Phase.NEEDS:
+                return
+            self.services[id_].needs.need(life)
+        self.needs_met(life)
+
+    def needs_met(self, life: Life) -> None:
+        """All that it depends on is hot, or one of them is not yet."""
+        if life.phase is Phase.NEEDS and all(self.services[id_].needs.has(life) for id_ in life.owner.spec.depends_on):
+            self.apply(life, NeedsHot())
+
+    def kept_warm_on(self, machine: str) -> list[str]:
+        """The services that keep a machine awake though nobody uses them: it never sleeps under their `keep_warm`."""
+        return [
+            service.id
+            for service in self
+            if service.kept_warm and any(life.machine == machine for life in service.lives)
+        ]
+
+    def placement(self, service: Service) -> list[Life]:
+        """The places of a start, in the order in which they are tried. Held machines are left out."""
+        usable = [life for life in service.lives if self._held_for(self.machines[life.machine].held_until) is None]
+        ordered = self._placement(service, usable)
+        return [life for life in ordered if life in usable] or usable
+
+    # --- holds
+
+    def held(self, service: Service) -> Refusal | None:
+        """Why it may not start, if the operator keeps it cold."""
+        until = self.held_until(service)
+        if until is None:
+            return None
+        machines = " and ".join(sorted({life.machine for life in service.lives}))
+        whats = {self.held_all_until: "everything", service.held_until: service.id}
+        return _held(whats.get(until, f"the machine {machines}"), until - self.wall())
+
+    def held_until(self, service: Service) -> float | None:
+        """By the calendar; `FOREVER`. One that has a machine that is not held may start there."""
+        machines = [self.machines[life.machine].held_until for life in service.lives]
+        free = any(self._held_for(until) is None for until in machines)
+        untils = [self.held_all_until, service.held_until]
+        if not free:
+            untils.append(min(until for until in machines if until is not None))
+        return max((until for until in untils if until is not None and self._held_for(until) is not None), default=None)
+
+    def _held_for(self, until: float | None) -> float | None:
+        """Seconds that are left of a hold; None: there is none."""
+        if until is None or (until != FOREVER and until <= self.wall()):
+            return None
+        return until - self.wall() if until != FOREVER else FOREVER
+
+
+def _held(what: str, left: float) -> Refusal:
+    if left == FOREVER:
+        return Refusal("held", f"the operator holds {what} until it is started (`hestiactl start`)")
+    return Refusal("held", f"the operator holds {what} for another {ceil(left)} s", retry_after=max(1, ceil(left)))
+
+
+__all__ = ["Fleet", "World"]

@@ -3,8 +3,7 @@
 Everything here is read-only and small, and answers through the guest lane (doors/guest.py).
 """
 
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from difflib import get_close_matches
 from html import escape
 from typing import NamedTuple
@@ -14,10 +13,10 @@ import msgspec
 from aiohttp import web
 
 from hestia.core.fleet import Fleet
-from hestia.core.service import Service
 from hestia.doors.guest import ALLOW, Asked, is_navigation
+from hestia.doors.login import Login
 from hestia.h1.problem import CONTENT_SECURITY_POLICY, STYLE
-from hestia.probes import Looks
+from hestia.keeper.commands import Commands
 from hestia.telemetry import prometheus
 from hestia.telemetry.tally import Tally
 from hestia.words.refusal import Refusal
@@ -36,9 +35,10 @@ class Gauges(NamedTuple):
 class Api:
     """Answers requests for own paths. Replaced whole on reload; it holds no state of its own."""
 
-    def __init__(self, fleet: Fleet, looks: Looks, tally: Tally, gauges: Gauges, *, version: str) -> None:
+    def __init__(self, fleet: Fleet, commands: Commands, tally: Tally, gauges: Gauges, login: Login, *, version: str) -> None:
+        self._login = login
         self._fleet = fleet
-        self._looks = looks
+        self._commands = commands
         self._tally = tally
         self._gauges = gauges
         self._version = version
@@ -53,6 +53,8 @@ class Api:
 
     async def answer(self, request: Asked) -> web.StreamResponse:
         """The answer to one request. Raises Refusal."""
+        if request.rel_url.raw_path in {"/__login", "/__logout"}:  # comes here only while auth is on
+            return await self._login.answer(request)
         handler, id_ = self._find(request.rel_url.raw_path)
         if request.method == "OPTIONS":
             return _preflight(request)
@@ -79,36 +81,35 @@ class Api:
         return _json(Health(version=self._version))
 
     async def _metrics(self, _request: Asked, _: str) -> web.Response:
-        figures = [prometheus.Figures(each.id, each.state, each.leases) for each in self._fleet]
+        figures = [prometheus.Figures(each.id, each.state, sum(life.leases for life in each.lives)) for each in self._fleet]
         text = prometheus.text(
             self._tally, figures, connections=self._gauges.connections(), log_dropped=self._gauges.log_dropped()
         )
         return web.Response(body=text.encode(), headers={"Content-Type": prometheus.CONTENT_TYPE})
 
     async def _services(self, _request: Asked, _: str) -> web.Response:
-        return _json(ServiceList(services=tuple(await self._seen(list(self._fleet)))))
+        return _json(ServiceList(services=await self._seen()))
 
     async def _status(self, _request: Asked, id_: str) -> web.Response:
-        service = self._fleet.services.get(id_)
-        if service is None:
+        if id_ not in self._fleet.services:
             near = get_close_matches(id_[:64], self._fleet.services, n=1, cutoff=0.0)
             hint = f"; the nearest known id is {near[0]!r}" if near else "; no service is configured"
             raise Refusal("unknown_service", f"no service is called {_word(id_)}{hint}")
-        return _json((await self._seen([service]))[0])
+        await self._commands.look([id_])
+        return _json(self._commands.status(id_))
 
     async def _to_dashboard(self, _request: Asked, _: str) -> web.Response:
         return web.Response(status=308, headers={"Location": "/dashboard/"})
 
     async def _dashboard(self, _request: Asked, _: str) -> web.Response:
-        page = _page(await self._seen(list(self._fleet)))
+        page = _page(await self._seen())
         headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": CONTENT_SECURITY_POLICY}
         return web.Response(body=page.encode(), headers=headers)
 
-    async def _seen(self, services: list[Service]) -> list[ServiceStatus]:
-        """The statuses, after a look at each: Hestia only watches these services, so nothing else tells it."""
-        await self._looks.look(services)
-        now, wall = time.monotonic(), time.time()
-        return [service.status(now, wall) for service in services]
+    async def _seen(self) -> tuple[ServiceStatus, ...]:
+        """The statuses, after a look at what is only watched."""
+        await self._commands.look()
+        return self._commands.statuses()
 
 
 def _json(value: msgspec.Struct) -> web.Response:
@@ -128,7 +129,7 @@ def _word(text: str) -> str:
     return ascii(text[:64])
 
 
-def _page(services: list[ServiceStatus]) -> str:
+def _page(services: Iterable[ServiceStatus]) -> str:
     rows = "".join(
         f'<li><a href="/services/{escape(each.id)}/">{escape(each.id)}</a>: {each.state}'
         f"{escape(f' ({each.reason})') if each.reason else ''}</li>"

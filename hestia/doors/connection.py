@@ -134,6 +134,11 @@ class Connection(asyncio.Protocol):
         elif self.exchange is not None and not self.exchange.answering:
             self.exchange.keep = False
 
+    def cut(self, lease: object) -> None:
+        """The place that this connection's exchange has a lease on is over."""
+        if self.exchange is not None and self.exchange.lease is lease:
+            self.exchange.cut()
+
     # --- flow
 
     def pause(self) -> None:
@@ -198,16 +203,28 @@ class Connection(asyncio.Protocol):
             self.abort()
         elif exchange is not None and exchange.overdue(now):
             exchange.refuse(Refusal("upstream_timeout", f"{exchange.relayed.id} did not begin its answer in time"))
+        elif self.state == TUNNEL and exchange is not None and exchange.relayed.tunnel_idle:
+            self._listen_for_silence(exchange, now)
         if self.state != TUNNEL and self._stands_still(now) > limits.stall_timeout:
             self.abort()
+
+    def _listen_for_silence(self, exchange: Exchange, now: float) -> None:
+        """A tunnel that says nothing for `tunnel_idle` keeps its service awake no longer, until it speaks again."""
+        passed = (exchange.bytes_in, exchange.bytes_out)
+        if passed != self.moved[:2]:
+            self.moved = (*passed, now)
+            exchange.waken()
+        elif now - self.moved[2] > exchange.relayed.tunnel_idle:
+            exchange.quieten(now)
 
     def _stands_still(self, now: float) -> float:
         """For how long the client has taken nothing of what is there for it, or sent nothing of what is wanted."""
         waiting = self.transport.get_write_buffer_size()
         exchange = self.exchange
-        wanted = self.state == BODY and self.reading and exchange is not None and exchange.invited
+        wanted = (
+            self.state == BODY and self.reading and exchange is not None and exchange.invited and not exchange.waiting
+        )
         passed = exchange.bytes_in if wanted and exchange is not None else 0
         if not (waiting or wanted) or (waiting, passed) != self.moved[:2]:
             self.moved = (waiting, passed, now)
         return now - self.moved[2]
-

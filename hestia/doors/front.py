@@ -11,24 +11,35 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from hestia.doors.connection import BODY, BUSY, GUEST, IDLE, LINGER, MOST_LINGERED, TUNNEL, Connection
-from hestia.doors.reception import receive_head, receive_target, redirect, refuse
+from hestia.doors.answering import Answering
+from hestia.doors.cold_door import Arrival
+from hestia.doors.connection import BODY, BUSY, GUEST, IDLE, LINGER, MOST_LINGERED, TUNNEL
+from hestia.doors.reception import (
+    judge,
+    receive_head,
+    receive_target,
+    stand,
+)
 from hestia.h1.grammar import BadMessage
 from hestia.h1.request import RequestHead, find_request_line
 from hestia.relay.exchange import Exchange
+from hestia.rules.admission import FREE, LOGIN, Verdict
+from hestia.rules.no_wake import PLAIN, Asleep
 from hestia.rules.routing import NOT_FOUND, OWN, REDIRECT, SERVICE, UNKNOWN, Door
+from hestia.rules.waiting import RETRY_FORM, is_retry_form, may_be_retry_form
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
     from hestia.doors.shared import Shared
-    from hestia.relay.place import Relayed
+    from hestia.relay.place import Place, Relayed
 
 LONG_LINE: Final = 2048
+FORM_LENGTH: Final = len(RETRY_FORM)
 MOST_REFUSED: Final = 32
 """So many connections beyond the limit are told so; each costs a descriptor while its client reads that."""
 
 
-class Front(Connection):
+class Front(Answering):
     """Cuts messages from the bytes of its connection, and answers or relays each."""
 
     __slots__ = ("block", "head")
@@ -113,9 +124,15 @@ class Front(Connection):
             method, target, minor, begin, end = found
             block = data[begin:end]
             head = self.head
-            if head is None or block != self.block or minor != head.minor:
+            if (
+                head is None
+                or block != self.block
+                or minor != head.minor
+                or not self.standing.holds(shared.guard, monotonic())
+            ):
                 self.head = None
                 head = receive_head(block, minor, self)
+                self.standing = stand(head, block, self)
                 self.head = head
                 self.block = block
             target = receive_target(method, target, head)
@@ -140,8 +157,16 @@ class Front(Connection):
     def _route(self, data: bytes, end: int, method: bytes, target: bytes, head: RequestHead) -> None:
         choice = self.shared.router.choose(self.door, head.name, target)
         kind = choice.kind
+        verdict = FREE
+        if not self.standing.free or kind != SERVICE or target.startswith(LOGIN[:5]):
+            verdict = judge(self, head, self.standing, method, target, choice)
+            if verdict.refusal is not None or (kind != SERVICE and verdict.answers_preflight):
+                self._turn_away(verdict, head, method, target, data[end:], choice.service)
+                return
+            if verdict.rule == "login":
+                kind = OWN
         if kind == SERVICE and choice.service is not None:
-            self._relay(data, end, method, choice.target, choice.prefix, head, choice.service)
+            self._relay(data, end, method, choice.target, choice.prefix, head, choice.service, verdict)
         elif kind == OWN:
             self._hire(data, head)
         elif kind == REDIRECT:
@@ -153,24 +178,34 @@ class Front(Connection):
     # --- the relay lane
 
     def _relay(
-        self, data: bytes, end: int, method: bytes, target: bytes, prefix: bytes, head: RequestHead, relayed: Relayed
+        self,
+        data: bytes,
+        end: int,
+        method: bytes,
+        target: bytes,
+        prefix: bytes,
+        head: RequestHead,
+        relayed: Relayed,
+        verdict: Verdict,
     ) -> None:
         shared = self.shared
-        place = relayed.place
-        if place is None:
-            self._refuse(
-                Refusal("start_failed", f"{relayed.id} has no `base_url`, and nothing has told its address yet"),
-                head,
-                method=method,
-                target=target,
-                service=relayed.id,
-                rest=data[end:],
-            )
+        asked = head.wish is not None or (head.length == FORM_LENGTH and method == b"POST")
+        if asked and self._for_the_page(data, end, method, target, prefix, head, relayed):
             return
-        if head.cross_for != (relayed, prefix):
-            head.crossed = place.crossing.request(head, prefix, self.peer.encode(), trusted=self.trusted)
-            head.cross_for = (relayed, prefix)
-        relayed.life.lease_nowait()
+        rules = relayed.no_wake
+        if head.sleepy_for is not rules:
+            head.sleepy_for = rules
+            head.sleepy = rules.of_head(head)
+        asleep = None if verdict.wakes else PLAIN
+        if head.sleepy and asleep is None:
+            asleep = rules.of_request(head.sleepy, method, target.partition(b"?")[0], head.client)
+        lease = relayed.life.lease_nowait() if asleep is None else relayed.life.lease_quietly()
+        if lease is None and not verdict.wakes:
+            self._turn_away(verdict, head, method, target, data[end:], relayed)
+            return
+        request_id = head.request_id or next(shared.request_ids)
+        if lease is None and self._stand_in(data, end, method, target, prefix, head, relayed, request_id, asleep):
+            return
         exchange = Exchange(
             self,
             relayed,
@@ -178,7 +213,7 @@ class Front(Connection):
             method,
             target,
             prefix,
-            head.request_id or next(shared.request_ids),
+            request_id,
             shared.fence,
             shared.limits.header_bytes,
             monotonic(),
@@ -187,16 +222,71 @@ class Front(Connection):
             exchange.keep = False
         self.exchange = exchange
         self.since = exchange.began
-        if head.length == 0:
-            self.state = BUSY
-            if len(data) > end:
-                self._hold(data[end:])
-            exchange.start(place, head.crossed)
+        self.state = BODY if head.length else BUSY
+        if len(data) > end and not head.length:
+            self._hold(data[end:])
+        if lease is None:
+            exchange.wait()
         else:
-            self.state = BODY
-            exchange.start(place, head.crossed)
-            if len(data) > end:
-                self._body(data[end:])
+            exchange.start(lease, quiet=asleep is not None)
+        if len(data) > end and head.length:
+            self._body(data[end:])
+
+    def cross(self, exchange: Exchange, place: Place) -> bytes:
+        """The header block as it crosses to `place`, kept beside the block that clients repeat."""
+        head, prefix = exchange.head, exchange.prefix
+        if head.cross_for != (place, prefix):
+            head.crossed = place.crossing.request(head, prefix, self.peer.encode(), trusted=self.trusted)
+            head.cross_for = (place, prefix)
+        return head.crossed
+
+    def _stand_in(
+        self,
+        data: bytes,
+        end: int,
+        method: bytes,
+        target: bytes,
+        prefix: bytes,
+        head: RequestHead,
+        relayed: Relayed,
+        request_id: bytes,
+        asleep: Asleep | None,
+    ) -> bool:
+        """Whether the request gets something else than a place in the line."""
+        keep = head.keep and head.length == 0 and not self.shared.closing
+        arrival = Arrival(relayed.id, head, method, target, prefix, request_id, keep)
+        try:
+            given = self.shared.cold.arrive(arrival, asleep)
+        except Refusal as refusal:
+            self._refuse(refusal, head, method=method, target=target, service=relayed.id, rest=data[end:])
+            return True
+        if given is None:
+            return False
+        self._give(given, arrival, data[end:])
+        return True
+
+    def _for_the_page(
+        self, data: bytes, end: int, method: bytes, target: bytes, prefix: bytes, head: RequestHead, relayed: Relayed
+    ) -> bool:
+        """Whether a waiting page asks: by `Hestia-Wait`, or without scripts by its form."""
+        request_id = head.request_id or next(self.shared.request_ids)
+        keep = head.keep and head.length == 0 and not self.shared.closing
+        arrival = Arrival(relayed.id, head, method, target, prefix, request_id, keep)
+        try:
+            if head.wish is not None:
+                self._give(self.shared.cold.wished(arrival, head.wish), arrival, data[end:])
+                return True
+            if head.expect or not may_be_retry_form(method, head.length, head.header(b"content-type")):
+                return False
+            if len(data) < end + FORM_LENGTH:
+                self._wait_for_more(data)
+                return True
+            if not is_retry_form(data[end : end + FORM_LENGTH]):
+                return False
+            self._give(self.shared.cold.form(arrival._replace(keep=head.keep)), arrival, data[end + FORM_LENGTH :])
+        except Refusal as refusal:
+            self._refuse(refusal, head, method=method, target=target, service=relayed.id, rest=data[end:])
+        return True
 
     def _body(self, data: bytes) -> None:
         exchange = self.exchange
@@ -232,71 +322,6 @@ class Front(Connection):
             exchange.client_full()
         return early
 
-    def exchange_done(self, exchange: Exchange, *, reusable: bool) -> None:
-        """The answer went out whole (or the tunnel ended)."""
-        self.exchange = None
-        self._count(exchange, "ok")
-        if not reusable:
-            if exchange.request_done:
-                self.close()
-            else:
-                self.linger()
-            return
-        self._next()
-
-    def exchange_broken(self, exchange: Exchange) -> None:
-        """The answer broke off and must not look whole: HTTP/1.0 shows that by a reset alone."""
-        self.exchange = None
-        self._count(exchange, "broken")
-        if exchange.head.minor == b"0":
-            self.reset()
-        else:
-            self.close()
-
-    def exchange_refused(self, exchange: Exchange, refusal: Refusal) -> None:
-        """There will be no answer of the upstream's."""
-        self.exchange = None
-        exchange.status = refusal.status
-        keep = exchange.keep and exchange.request_done
-        self.transport.write(
-            refuse(
-                refusal,
-                exchange.head,
-                exchange.method,
-                exchange.request_id,
-                self.shared.cors_origins,
-                service=exchange.relayed.id,
-                keep=keep,
-            )
-        )
-        self._count(exchange, refusal.code)
-        if keep:
-            self._next()
-        else:
-            self.linger()
-
-    def resumed(self) -> None:
-        self._next()
-
-    def _next(self) -> None:
-        """Between messages again; what came meanwhile is looked at from the loop, not by recursion."""
-        self.state = IDLE
-        self.since = monotonic()
-        self.stopped = False
-        if self.shared.closing:
-            self.close()
-            return
-        if self.overflow and not self.full:
-            self.overflow = False
-        self.read_or_not()
-        if self.held and not self.full:
-            asyncio.get_running_loop().call_soon(self._look_again)
-
-    def _look_again(self) -> None:
-        if self.state == IDLE and self.held and not self.full:
-            data, self.held = self.held, b""
-            self._request(data)
-
     # --- answers of our own
 
     def _hire(self, data: bytes, head: RequestHead) -> None:
@@ -309,57 +334,3 @@ class Front(Connection):
         if self.full:
             guest.pause_writing()
         guest.data_received(data)
-
-    def _redirect(self, location: bytes, method: bytes, target: bytes, head: RequestHead) -> None:
-        keep = head.keep and head.length == 0 and not self.shared.closing
-        request_id = head.request_id or next(self.shared.request_ids)
-        self.transport.write(redirect(location, head, request_id, keep=keep))
-        self._tell("", 308, method, target, head.client, request_id, "ok")
-        if keep:
-            self._next()
-        else:
-            self.linger()
-
-    def _refuse(
-        self,
-        refusal: Refusal,
-        head: RequestHead | None = None,
-        *,
-        method: bytes = b"",
-        target: bytes = b"",
-        service: str | None = None,
-        rest: bytes | None = None,
-    ) -> None:
-        """Answers without an exchange. The connection stays only where the next message begins with `rest`."""
-        request_id = (head.request_id if head is not None else None) or next(self.shared.request_ids)
-        keep = rest is not None and head is not None and head.keep and head.length == 0 and not self.shared.closing
-        cors = self.shared.cors_origins
-        self.transport.write(refuse(refusal, head, method, request_id, cors, service=service, keep=keep))
-        client = head.client if head is not None else self.peer
-        self._tell(service or "", refusal.status, method, target, client, request_id, refusal.code)
-        if keep:
-            self.held = rest or b""
-            self._next()
-        else:
-            self.linger()
-
-    def _tell(
-        self, service: str, status: int, method: bytes, target: bytes, client: str, request_id: bytes, outcome: str
-    ) -> None:
-        path = target.partition(b"?")[0]
-        self.shared.tally.ended(service, status, method, path, client, request_id, 0.0, 0.0, 0, 0, outcome)
-
-    def _count(self, exchange: Exchange, outcome: str) -> None:
-        self.shared.tally.ended(
-            exchange.relayed.id,
-            exchange.status,
-            exchange.method,
-            exchange.path,
-            exchange.head.client,
-            exchange.request_id,
-            monotonic() - exchange.began,
-            exchange.own_time,
-            exchange.bytes_in,
-            exchange.bytes_out,
-            outcome,
-        )

@@ -6,15 +6,19 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
-from hestia.relay.fence import Fence
+from hestia.fence import Fence
 from hestia.relay.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hestia.doors.cold_door import ColdDoor
     from hestia.doors.connection import Connection
     from hestia.doors.guest import Server
+    from hestia.doors.login import Login
+    from hestia.doors.session import Sessions
     from hestia.relay.place import Relayed
+    from hestia.rules.admission import Guard
     from hestia.rules.gate import Gate
     from hestia.rules.routing import Router
     from hestia.rules.trust import Trust
@@ -31,17 +35,21 @@ class Shared:
 
     __slots__ = (
         "closing",
+        "cold",
         "cors_origins",
         "fence",
         "fronts",
         "gate",
+        "guard",
         "limits",
+        "login",
         "loop_tag",
         "most_connections",
         "request_ids",
         "reserve",
         "router",
         "server",
+        "sessions",
         "sweep",
         "tally",
         "trust",
@@ -52,9 +60,13 @@ class Shared:
         *,
         router: Router[Relayed],
         gate: Gate,
+        guard: Guard,
+        sessions: Sessions,
+        login: Login,
         trust: Trust,
         tally: Tally,
         server: Server,
+        cold: ColdDoor,
         limits: Limits,
         cors_origins: frozenset[str],
         loop_tag: bytes,
@@ -62,12 +74,19 @@ class Shared:
         reserve: int,
         failed: Callable[[BaseException], None],
     ) -> None:
-        """`loop_tag` names this gateway in CDN-Loop; `reserve` is kept for `admin_listen` beyond `most_connections`."""
+        """`loop_tag` names this gateway in CDN-Loop, once its id is known.
+
+        `reserve` is kept for `admin_listen` beyond `most_connections`.
+        """
         self.router = router
         self.gate = gate
+        self.guard = guard
+        self.sessions = sessions
+        self.login = login
         self.trust = trust
         self.tally = tally
         self.server = server
+        self.cold = cold
         self.limits = limits
         self.cors_origins = cors_origins
         self.loop_tag = loop_tag

@@ -35,7 +35,7 @@ FORWARDING = frozenset(
     )
 )
 READ_AND_CROSS = frozenset((b"x-api-key", b"authorization"))
-READ_AND_WRITTEN = frozenset((b"cdn-loop", b"expect", b"origin", b"referer", b"x-request-id"))
+READ_AND_WRITTEN = frozenset((b"cdn-loop", b"expect", b"hestia-wait", b"origin", b"referer", b"x-request-id"))
 OURS = HOP_BY_HOP | FORWARDING | ONCE | READ_AND_CROSS | READ_AND_WRITTEN
 """Names that we read, write or take away; any other crosses as it is."""
 NEVER_NOMINATED = (b"content-", b"x-forwarded-")
@@ -61,7 +61,10 @@ class RequestHead:
         "own_host",
         "own_scheme",
         "request_id",
+        "sleepy",
+        "sleepy_for",
         "upgrade",
+        "wish",
     )
 
     def __init__(self, fields: list[bytes], named: dict[bytes, bytes], minor: bytes) -> None:
@@ -79,8 +82,11 @@ class RequestHead:
         self.expect = False
         request_id = named.get(b"x-request-id")
         self.request_id = request_id if request_id is not None and REQUEST_ID.fullmatch(request_id) else None
+        self.wish = named.get(b"hestia-wait")
         self.cross_for: object = None
         self.crossed = b""
+        self.sleepy_for: object = None  # the `no_wake` rules that `sleepy` speaks of: which of them fit the block
+        self.sleepy = 0
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value, for the rare path: the fields are not kept by name."""

@@ -11,11 +11,12 @@ DESCRIPTORS_ARE_SHORT = (errno.EMFILE, errno.ENFILE)
 
 
 class Unreachable(Exception):
-    """No connection came about; the text says why, `code` which refusal that is."""
+    """No connection came about; the text says why, `code` which refusal that is. `refused`: nobody listens there."""
 
-    def __init__(self, words: str, code: str = "upstream_unreachable") -> None:
+    def __init__(self, words: str, code: str = "upstream_unreachable", *, refused: bool = False) -> None:
         super().__init__(words)
         self.code = code
+        self.refused = refused
 
 
 async def dial(place: Place, longest_head: int) -> Upstream:
@@ -45,8 +46,13 @@ async def dial(place: Place, longest_head: int) -> Upstream:
     except OSError as problem:
         if problem.errno in DESCRIPTORS_ARE_SHORT:
             raise Unreachable("no file descriptors are left (`ulimit -n`)", "too_many_connections") from None
-        raise Unreachable(f"{address}: {reason(problem)}") from problem
+        raise Unreachable(f"{address}: {reason(problem)}", refused=nobody_listens(problem)) from problem
     return upstream
+
+
+def nobody_listens(problem: OSError) -> bool:
+    """Refused, or the socket file is gone; asyncio wraps several refusals into one text."""
+    return isinstance(problem, ConnectionRefusedError | FileNotFoundError) or "111" in str(problem)
 
 
 def reason(problem: OSError) -> str:

@@ -18,14 +18,15 @@ from hestia.h1.grammar import BadMessage
 from hestia.h1.request import CHUNKED, SAFE
 from hestia.relay.dial import Unreachable, dial
 from hestia.relay.tunnel import Tunnel
+from hestia.relay.turn import Turn
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
+    from hestia.fence import Fence
     from hestia.h1.answer import AnswerHead
     from hestia.h1.request import RequestHead
-    from hestia.relay.fence import Fence
     from hestia.relay.place import Place, Relayed
-    from hestia.relay.ports import Client
+    from hestia.relay.ports import Client, Lease
     from hestia.relay.upstream import Upstream
 
 HELD_BODY = 65536
@@ -34,7 +35,7 @@ CONTINUE = 100
 FINAL = 200
 
 
-class Exchange:
+class Exchange(Turn):
     """The state of one exchange. Its lease ends with `_end`, the one place where it ends."""
 
     __slots__ = (
@@ -46,7 +47,6 @@ class Exchange:
         "bytes_out",
         "client",
         "dialling",
-        "ended",
         "feeder",
         "fence",
         "head",
@@ -55,12 +55,10 @@ class Exchange:
         "longest_head",
         "method",
         "own_time",
-        "pending",
         "prefix",
         "relayed",
         "request_block",
         "request_done",
-        "request_id",
         "sent",
         "status",
         "target",
@@ -81,13 +79,13 @@ class Exchange:
         longest_head: int,
         began: float,
     ) -> None:
+        super().__init__(relayed.life, request_id)
         self.client = client
         self.relayed = relayed
         self.head = head
         self.method = method
         self.target = target
         self.prefix = prefix
-        self.request_id = request_id
         self.fence = fence
         self.longest_head = longest_head
         self.began = began
@@ -95,7 +93,6 @@ class Exchange:
         self.own_time = 0.0  # the gateway's own part
         self.upstream: Upstream | None = None
         self.dialling: asyncio.Task[None] | None = None
-        self.pending: list[bytes] | None = None  # the request's bytes while there is no connection
         self.request_done = head.length == 0
         self.invited = not head.expect  # the client sends its body, or was told to
         self.feeder: Sized | Chunked | None = None
@@ -111,23 +108,36 @@ class Exchange:
         self.bytes_in = 0
         self.bytes_out = 0
         self.tunnel: Tunnel | None = None
-        self.ended = False
 
     # --- the request
 
-    def start(self, place: Place, crossed: bytes) -> None:
-        """Sends the head. `crossed` is its header block up to the request id."""
+    def start(self, lease: Lease, *, quiet: bool = False) -> None:
+        """Sends the head, and what came of the body while it waited. The lease is its own from here on."""
+        self.lease = lease
+        self.release = lease.release_quiet if quiet else lease.release
+        place = lease.way
         target = place.crossing.base_path + self.target if self.target != b"*" else self.target
+        crossed = self.client.cross(self, place)
         self.request_block = b"%b %b HTTP/1.1\r\n%b%b\r\n\r\n" % (self.method, target, crossed, self.request_id)
         upstream = place.pool.take()
         if upstream is None:
-            self.pending = [self.request_block]
+            self.pending = [self.request_block, *(self.pending or ())]
             self.dialling = self.fence.spawn(self._dial(place))
         else:
             self._attach(upstream)
-            upstream.transport.write(self.request_block)
+            if self.pending is None:
+                upstream.transport.write(self.request_block)
+            else:
+                self._send_pending(upstream, self.request_block)
         self.sent = monotonic()
-        self.own_time = self.sent - self.began
+        self.own_time = self.sent - self.began if self.waited is None else 0.0
+
+    def _send_pending(self, upstream: Upstream, *first: bytes) -> None:
+        pending, self.pending = self.pending or [], None
+        upstream.transport.write(b"".join((*first, *pending)))
+        self.sent = monotonic()
+        if not upstream.full:
+            self.client.resume()
 
     @property
     def repeatable(self) -> bool:
@@ -145,8 +155,7 @@ class Exchange:
         except Unreachable as problem:
             self.dialling = None
             if not self.ended:
-                self.relayed.life.unreachable(str(problem))
-                self.refuse(Refusal(problem.code, str(problem)))
+                self.no_answer(problem)
             return
         except Exception:  # a bug of ours must not leave the client waiting: the fence logs it
             self.dialling = None
@@ -160,11 +169,7 @@ class Exchange:
         if not upstream.alive:
             self.upstream_lost(None)
             return
-        pending, self.pending = self.pending or [], None
-        upstream.transport.write(b"".join(pending))
-        self.sent = monotonic()
-        if not upstream.full:
-            self.client.resume()
+        self._send_pending(upstream)
 
     def upload(self, data: bytes) -> bytes | None:
         """Bytes of the request's body; gives back what lies behind it once it has ended. Raises BadMessage."""
@@ -200,7 +205,6 @@ class Exchange:
         answer = read_answer_head(data[:end] if len(data) > end else data)
         if answer.status < FINAL:
             return self._interim(answer, data, end)
-        self.relayed.life.answered()
         self.answering = True
         self.answer = answer
         self.status = answer.status
@@ -211,10 +215,11 @@ class Exchange:
         length = 0 if bodyless else answer.length
         if not self.request_done or (http10 and length < 0):
             self.keep = False
-        block = b"%b%b\r\nX-Request-ID: %b\r\n\r\n" % (
+        block = b"%b%b\r\nX-Request-ID: %b%b\r\n\r\n" % (
             answer_block(answer, upstream.place.crossing, self.head, self.prefix),
             answer_framing(answer, bodyless=bodyless, minor=self.head.minor, keep=self.keep),
             self.request_id,
+            b"" if self.waited is None else b"\r\nServer-Timing: start;dur=%d" % (self.waited * 1000),
         )
         size = len(data) - end
         if length >= 0 and size >= length:  # the whole answer is here: one write, nothing to follow
@@ -272,8 +277,8 @@ class Exchange:
             self.upstream_failed("it switched protocols without being asked")
             return
         self.answering = True
-        self.relayed.life.answered()
         self.tunnel = Tunnel(self.client.transport, upstream.transport)
+        self.becomes_tunnel()
         self.status = SWITCHING
         self.keep = False
         block = answer_block(answer, upstream.place.crossing, self.head, self.prefix)
@@ -301,9 +306,9 @@ class Exchange:
 
     def overdue(self, now: float) -> bool:
         """Whether the upstream has the whole request and did not begin its answer within `response_timeout`."""
-        place = self.relayed.place
-        waits = self.request_done and not self.answering and self.upstream is not None
-        return waits and place is not None and 0 < place.response_timeout < now - self.sent
+        upstream = self.upstream
+        waits = self.request_done and not self.answering and upstream is not None
+        return waits and upstream is not None and 0 < upstream.place.response_timeout < now - self.sent
 
     def _answered(self, *, surplus: bool) -> None:
         """The answer is complete. Nothing may be left over on a connection that is used again."""
@@ -328,6 +333,15 @@ class Exchange:
             upstream.leave(reusable=False)
         self.client.exchange_refused(self, refusal)
 
+    def cut(self) -> None:
+        """Its place is over, whatever still runs through it."""
+        if self.tunnel is not None:
+            self.upstream_lost(None)
+        elif self.answering:
+            self._break()
+        else:
+            self.refuse(Refusal("stopped", f"{self.relayed.id} was stopped before it answered"))
+
     def leave(self) -> None:
         """The client left: the upstream shall not work for nobody. Of a tunnel, what was read is still written."""
         upstream = self._end()
@@ -344,7 +358,8 @@ class Exchange:
             if self.dialling is not None:
                 self.dialling.cancel()
                 self.dialling = None
-            self.relayed.life.release(monotonic())
+            self.leave_line()
+            self.pay_back()
         return upstream
 
     def upstream_failed(self, why: str) -> None:

@@ -6,6 +6,7 @@ from hestia.h1.address import Address
 from hestia.h1.crossing import Crossing
 from hestia.relay.pool import Pool
 from hestia.relay.ports import Life
+from hestia.rules.no_wake import NoWakeRules
 
 
 class Place:
@@ -32,11 +33,14 @@ class Place:
 
 
 class Relayed:
-    """A service as the relay sees it. `place` is None while no address is known."""
+    """A service as the relay sees it: its life, and what a door must know before a request of it may wait."""
 
-    __slots__ = ("id", "life", "place")
+    __slots__ = ("id", "life", "no_wake", "tunnel_idle")
 
-    def __init__(self, service_id: str, life: Life, place: Place | None) -> None:
+    def __init__(
+        self, service_id: str, life: Life, *, no_wake: NoWakeRules | None = None, tunnel_idle: float = 0.0
+    ) -> None:
         self.id = service_id
         self.life = life
-        self.place = place
+        self.no_wake = no_wake or NoWakeRules()
+        self.tunnel_idle = tunnel_idle

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from hestia.relay.exchange import Exchange
+    from hestia.relay.place import Place
     from hestia.words.refusal import Refusal
 
 
@@ -16,6 +17,9 @@ class Client(Protocol):
 
     transport: asyncio.Transport
     full: bool
+
+    def cross(self, exchange: Exchange, place: Place) -> bytes:
+        """Its header block as it crosses to `place`, up to the request id."""
 
     def pause(self) -> None: ...
 
@@ -30,13 +34,51 @@ class Client(Protocol):
     def exchange_tunnels(self, exchange: Exchange) -> bytes: ...
 
 
-class Life(Protocol):
-    """What the relay asks of a service's life. After `lease_nowait` said True, `release` follows exactly once."""
+class Lease(Protocol):
+    """A place that is kept awake for one exchange. Exactly one of the releases follows."""
 
-    def lease_nowait(self) -> bool: ...
+    @property
+    def way(self) -> Place: ...
 
     def release(self, now: float, /) -> None: ...
 
-    def answered(self) -> None: ...
+    def tunnel_begins(self) -> None:
+        """It goes on as a tunnel: from now on `tunnel_ended` is its release."""
 
-    def unreachable(self, reason: str, /) -> None: ...
+    def tunnel_ended(self, now: float, /) -> None: ...
+
+    def quieten(self, now: float, /) -> None:
+        """The tunnel is silent for too long: from now on `release_quiet` is its release."""
+
+    def waken(self) -> bool:
+        """It speaks again: `tunnel_ended` is its release once more, unless this says no."""
+
+    def release_quiet(self, now: float, /) -> None: ...
+
+
+class Asker(Protocol):
+    """Who waits. One of the two follows, once, unless it has left."""
+
+    def granted(self, lease: Lease, waited: float | None, /) -> None:
+        """Its lease is taken. `waited`: for so long, for a start."""
+
+    def refused(self, refusal: Refusal, /) -> None: ...
+
+
+class Life(Protocol):
+    """What the relay asks of a service's life."""
+
+    def lease_nowait(self) -> Lease | None:
+        """None: it has to wait."""
+
+    def lease_quietly(self) -> Lease | None:
+        """For a request that keeps nobody awake; None while it is not hot. `release_quiet` is its release."""
+
+    def wait(self, asker: Asker, request_id: str, /) -> object:
+        """A place in the line. What it gives is for `left`."""
+
+    def left(self, ticket: object, /) -> None:
+        """The one who waited is gone."""
+
+    def no_answer(self, lease: Lease, reason: str, /) -> None:
+        """A connection to it was refused: it may have died. The lease is still to be released."""

@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
-import re
 import resource
-import secrets
 import socket
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from hestia.roof.listen import CannotStart
 from hestia.telemetry.log import Log
 
 SPARE_DESCRIPTORS = 64
@@ -71,22 +71,31 @@ def own_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for each in (name, name.partition(".")[0]) if each))
 
 
-def gateway_id(data_dir: str) -> str:
-    """Twelve hex digits that stay this gateway's own. Where they cannot be kept they hold for this run."""
-    path = Path(data_dir) / "gateway-id"
-    with contextlib.suppress(OSError, ValueError):
-        kept = path.read_text("ascii").strip()
-        if re.fullmatch(r"[0-9a-f]{12}", kept):
-            return kept
-    fresh = secrets.token_hex(6)
-    with contextlib.suppress(OSError):
+def lock(data_dir: str) -> IO[str] | None:
+    """Two gateways on one data folder would launch and stop each other's programs. Raises CannotStart.
+
+    A folder that cannot be written is no reason not to serve: then there is nothing to share either.
+    """
+    path = Path(data_dir) / "lock"
+    try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside = path.with_name(f".gateway-id.{fresh}")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{fresh}\n")
-        beside.replace(path)
-    return fresh
+        file = path.open("a+", encoding="ascii")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        pid = file.read().strip()
+        file.close()
+        words = f"another gateway (pid {pid}) uses the data folder {data_dir}: end it, or choose another `data_dir`"
+        raise CannotStart(words) from None
+    except OSError:  # a file system without locks
+        return file
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
 
 
 class LoopReports:

@@ -24,7 +24,11 @@ NO_IPV6 = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 class CannotStart(Exception):
-    """Something that serving needs cannot be had. The text names it and says what to do."""
+    """Something that serving needs cannot be had. The text names it and says what to do. `usage`: exit 2, not 1."""
+
+    def __init__(self, words: str, *, usage: bool = False) -> None:
+        super().__init__(words)
+        self.usage = usage
 
 
 class Wanted(NamedTuple):
@@ -35,10 +39,11 @@ class Wanted(NamedTuple):
     optional: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Bound:
     """A socket that listens but is not served yet. `url` is what a person or a program would call."""
 
+    text: str
     door: Door
     socket: socket.socket
     url: str
@@ -67,25 +72,17 @@ def wanted(config: Config) -> Iterator[Wanted]:
             yield Wanted(text, Door(text, service=service.id))
 
 
-def bind_all(config: Config) -> list[Bound]:
-    """Bind every address, or none: raises CannotStart with all sockets closed again."""
-    bound: list[Bound] = []
-    try:
-        for want in wanted(config):
-            one = _bind(want, secure=config.tls is not None)
-            if one is not None:
-                bound.append(one)
-    except CannotStart:
-        for one in bound:
-            one.close()
-        raise
-    return bound
+def bind_anew(ours: Bound, want: Wanted, *, secure: bool) -> Bound:
+    """An address of ours on which something else is spoken from now on: its socket is served anew."""
+    scheme = "https" if secure else "http"
+    return Bound(want.text, want.door, ours.socket.dup(), f"{scheme}://{_authority(ours.socket)}", secure)
 
 
-def _bind(want: Wanted, *, secure: bool) -> Bound | None:
+def bind(want: Wanted, *, secure: bool) -> Bound | None:
+    """Listen there. None: there is no IPv6 on this machine, and it was not asked for. Raises CannotStart."""
     address = parse_listen(want.text)
     if isinstance(address, UnixAddress):
-        return _bind_unix(Path(address.path), want.door)
+        return _bind_unix(Path(address.path), want)
     try:
         sock = _tcp_socket(address)
     except OSError as error:
@@ -93,7 +90,7 @@ def _bind(want: Wanted, *, secure: bool) -> Bound | None:
             return None
         raise CannotStart(_tcp_words(want.text, error)) from error
     scheme = "https" if secure else "http"
-    return Bound(want.door, sock, f"{scheme}://{_authority(sock)}", secure)
+    return Bound(want.text, want.door, sock, f"{scheme}://{_authority(sock)}", secure)
 
 
 def _tcp_socket(address: TcpAddress) -> socket.socket:
@@ -133,7 +130,7 @@ def _tcp_words(text: str, error: OSError) -> str:
     return f"{text} cannot be listened on: {error.strerror or error}"
 
 
-def _bind_unix(path: Path, door: Door) -> Bound:
+def _bind_unix(path: Path, want: Wanted) -> Bound:
     _clear(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~UNIX_MODE)  # the file has its mode from its first moment
@@ -146,7 +143,7 @@ def _bind_unix(path: Path, door: Door) -> Bound:
         os.umask(before)
     sock.listen(BACKLOG)
     sock.setblocking(False)
-    return Bound(door, sock, f"unix:{path}", secure=False, path=path, inode=path.stat().st_ino)
+    return Bound(want.text, want.door, sock, f"unix:{path}", secure=False, path=path, inode=path.stat().st_ino)
 
 
 def _clear(path: Path) -> None:

@@ -7,17 +7,18 @@ import ipaddress
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-
-from msgspec.structs import replace
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from hestia import __version__
 from hestia.doors.guest import check_parser
 from hestia.roof import host
-from hestia.roof.build import Gateway, build
+from hestia.roof.build import build
 from hestia.roof.config import Loaded
+from hestia.roof.gateway import Gateway
 from hestia.roof.listen import CannotStart
 from hestia.rules.addresses import TcpAddress, parse_listen
+from hestia.rules.gate import auth_is_on
 from hestia.telemetry.log import Log, capture_libraries, open_log
 from hestia.wire import DONE, FAILED, USAGE
 from hestia.words.spec import Config
@@ -25,11 +26,8 @@ from hestia.words.spec import Config
 GRACE_S = 30.0
 CUT_SHORT = 128  # a shell's way: 128 and the signal's number
 
-Closer = Callable[[], Awaitable[None]]
-StartDemo = Callable[[], Awaitable[tuple[int, Closer]]]
 
-
-def serve(loaded: Loaded, *, demo: StartDemo | None = None, environ: Mapping[str, str] = os.environ) -> int:
+def serve(loaded: Loaded, *, environ: Mapping[str, str] = os.environ) -> int:
     """Run the gateway until a signal. The exit code says how it ended."""
     host.hold_standard_streams()
     config = loaded.config
@@ -39,10 +37,10 @@ def serve(loaded: Loaded, *, demo: StartDemo | None = None, environ: Mapping[str
     log, writer = open_log(config.log)
     try:
         with capture_libraries(log), asyncio.Runner(loop_factory=host.loop_factory(environ)) as runner:
-            return runner.run(_serve(loaded, log, writer.close, lambda: writer.dropped, demo))
+            return runner.run(_serve(loaded, log, writer.close, lambda: writer.dropped))
     except CannotStart as error:
         writer.close()
-        return _say_and_end(str(error), FAILED)
+        return _say_and_end(str(error), USAGE if error.usage else FAILED)
     finally:
         writer.close()
 
@@ -61,44 +59,33 @@ def _say_and_end(words: str, code: int) -> int:
     return code
 
 
-async def _serve(
-    loaded: Loaded, log: Log, flush: Callable[[float], None], dropped: Callable[[], int], demo: StartDemo | None
-) -> int:
+def _folder(source: str | None) -> str:
+    """Where launched programs run: beside the configuration file."""
+    return str(Path(source).absolute().parent if source is not None else Path.cwd())
+
+
+async def _serve(loaded: Loaded, log: Log, flush: Callable[[float], None], dropped: Callable[[], int]) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(host.LoopReports(log, loop.time))
-    async with contextlib.AsyncExitStack() as stack:
-        config = await _with_demo(loaded, demo, stack)
-        gateway = build(config, log, log_dropped=dropped, descriptors=host.raise_descriptors())
-        await gateway.open()
-        with _signals(loop, log) as told:
-            _announce(loaded, gateway, log)
-            gc.collect()
-            gc.freeze()  # what was built for good is not looked at in every collection
-            first = await told.get()
-            log.event("gateway.stopping", "info", signal=first.name, grace_s=GRACE_S, **gateway.busy())
-            closing = loop.create_task(gateway.close(GRACE_S))  # awaited right here, or the process ends
-            second = loop.create_task(told.get())
-            await asyncio.wait({closing, second}, return_when=asyncio.FIRST_COMPLETED)
-            if not closing.done():
-                log.event("gateway.stopped", "warning", unfinished=gateway.busy()["leases"])
-                flush(0.5)
-                os._exit(CUT_SHORT + second.result().value)
-            second.cancel()
-            log.event("gateway.stopped", unfinished=closing.result())
+    descriptors = host.raise_descriptors()
+    gateway = build(loaded.config, log, log_dropped=dropped, descriptors=descriptors, folder=_folder(loaded.source))
+    await gateway.open()
+    with _signals(loop, log) as told:
+        _announce(loaded, gateway, log)
+        gc.collect()
+        gc.freeze()  # what was built for good is not looked at in every collection
+        first = await told.get()
+        log.event("gateway.stopping", "info", signal=first.name, grace_s=GRACE_S, **gateway.busy())
+        closing = loop.create_task(gateway.close(GRACE_S))  # awaited right here, or the process ends
+        second = loop.create_task(told.get())
+        await asyncio.wait({closing, second}, return_when=asyncio.FIRST_COMPLETED)
+        if not closing.done():
+            log.event("gateway.stopped", "warning", unfinished=gateway.busy()["leases"])
+            flush(0.5)
+            os._exit(CUT_SHORT + second.result().value)
+        second.cancel()
+        log.event("gateway.stopped", unfinished=closing.result())
     return DONE
-
-
-async def _with_demo(loaded: Loaded, demo: StartDemo | None, stack: contextlib.AsyncExitStack) -> Config:
-    """The configuration, its built-in demo service served by this very process and loop."""
-    config = loaded.config
-    service = config.services.get("demo")
-    if demo is None or loaded.source is not None or service is None or service.places[0].base_url is not None:
-        return config
-    port, close = await demo()
-    stack.push_async_callback(close)
-    place = replace(service.places[0], base_url=f"http://127.0.0.1:{port}", launch=None)
-    served = replace(service, base_url=place.base_url, launch=None, places=(place,))
-    return replace(config, services={**config.services, "demo": served})
 
 
 @contextlib.contextmanager
@@ -115,10 +102,7 @@ def _signals(loop: asyncio.AbstractEventLoop, log: Log) -> Iterator[asyncio.Queu
             loop.remove_signal_handler(number)
 
 
-def _announce(loaded: Loaded, gateway: Gateway, log: Log) -> None:
-    config = gateway.config
-    for detail in loaded.warnings:
-        log.event("gateway.warning", "warning", detail=detail)
+def _warn_of_no_auth(config: Config, log: Log) -> None:
     if beyond_loopback(config):
         detail = "auth is off and an address beyond loopback is listened on: whoever can reach it may use every service"
         log.event("gateway.warning", "error", detail=detail)
@@ -126,6 +110,14 @@ def _announce(loaded: Loaded, gateway: Gateway, log: Log) -> None:
         log.event(
             "gateway.warning", "warning", detail="auth is off: every program on this machine may use every service"
         )
+
+
+def _announce(loaded: Loaded, gateway: Gateway, log: Log) -> None:
+    config = gateway.config
+    for detail in loaded.warnings:
+        log.event("gateway.warning", "warning", detail=detail)
+    if not auth_is_on(config.auth):
+        _warn_of_no_auth(config, log)
     log.event(
         "gateway.started",
         version=__version__,

@@ -2,6 +2,7 @@
 
 A page of evil.example may let its own name point at 127.0.0.1; the browser then sends it here as "same origin", with
 `Host: evil.example`. Names that no stranger can own are let in; every other must be configured.
+While auth is on, every name is let in: such a page has neither a key nor the session's cookie.
 """
 
 import re
@@ -10,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from hestia.rules.routing import MEMO_SIZE, HostTable
-from hestia.words.spec import Config
+from hestia.words.spec import Auth, Config
 
 # RFC 3986: authority = host [ ":" port ]. Of reg-name only what host names are made of; "_" is met in Docker networks.
 # RFC 9110 allows "host:" with an empty port. The trailing dot is the root of DNS: the same name.
@@ -46,6 +47,11 @@ def _canonical(v6: bytes) -> bytes | None:
         return None
 
 
+def auth_is_on(auth: Auth) -> bool:
+    """Does file or environment ask for it? Keys in the database never switch it."""
+    return auth.required or bool(auth.api_keys) or auth.dashboard is not None
+
+
 class Gate:
     """Which hosts requests may name. Replaced whole on reload."""
 
@@ -56,7 +62,7 @@ class Gate:
         names += [host for service in config.services.values() for host in service.hosts]
         names += [route.match.host for route in config.routes if route.match.host]
         self._names = HostTable((name, True) for name in names)
-        self._any = "*" in config.allowed_hosts
+        self._any = "*" in config.allowed_hosts or auth_is_on(config.auth)
         self._memo: dict[bytes, bool] = {}
 
     def host_allowed(self, host: bytes) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from hestia.rules import addresses
 from hestia.rules.addresses import TcpAddress, UnixAddress, parse_base_url, parse_listen
+from hestia.rules.passwords import read_hash
 from hestia.words.spec import Window
 
 __all__ = ["READERS", "SWITCHES", "Reader", "TcpAddress", "UnixAddress", "parse_base_url", "parse_listen"]
@@ -182,8 +183,7 @@ def sha256(value: str) -> str:
 
 
 def password_hash(value: str) -> str:
-    if not value.startswith(("scrypt", "$scrypt")):
-        raise ValueError("is not a scrypt hash")
+    read_hash(value)
     return value
 
 

@@ -56,6 +56,19 @@ class ServiceList(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[ServiceStatus, ...]
 
 
+class MachineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine as it is now, and what holds it awake: services by id, their places in use as leases."""
+
+    id: str
+    state: State
+    capacity: dict[str, float] = {}
+    used: dict[str, float] = {}
+    held_until: str | None = None
+    holds: tuple[str, ...] = ()
+    leases: int = 0
+    last_error: str | None = None
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The gateway itself; it never depends on a service."""
 

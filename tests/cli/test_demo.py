@@ -10,8 +10,14 @@ import sys
 import aiohttp
 import pytest
 
-from hestia.cli.demo import demo_app, run_demo, serve_until_told, start_demo
+from hestia.cli.demo import demo_app, run_demo, serve_until_told, start_demo, told_while_loading
+from hestia.launchers.free_port import free_port
+from hestia.launchers.process import ProcessLauncher
+from hestia.rules.fill import fill
+from hestia.words.launch_spec import ProcessLaunch
+from hestia.words.run import Run
 from tests.house.tree import ROOT
+from tests.support.conformance import until
 
 
 @pytest.fixture
@@ -92,6 +98,7 @@ def test_a_term_ends_it_with_exit_0():
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=ROOT) as child:
         assert "listening on http://127.0.0.1:" in child.stderr.readline()
         child.send_signal(signal.SIGTERM)
+        assert child.stderr.readline() == "demo: told to end\n"
         assert child.wait(10) == 0
 
 
@@ -100,4 +107,42 @@ async def test_a_term_ends_it_also_before_it_listens(capsys):
     await asyncio.sleep(0)  # one step: it has set its handlers and waits
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(demo, 10)
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "demo: loading a model that it does not have: 60 s left\n"
+
+
+async def test_it_takes_its_time_to_start_and_says_how_far_it_is(capsys):
+    begin = asyncio.get_running_loop().time()
+    assert await told_while_loading(asyncio.Event(), 1.3) is False
+    assert asyncio.get_running_loop().time() - begin >= 1.3
+    said = capsys.readouterr().err
+    assert [line.rpartition(": ")[2] for line in said.splitlines()] == ["2 s left", "1 s left"]
+    assert await told_while_loading(asyncio.Event(), 0.0) is False
+
+
+async def answers(port):
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
+            return answer.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+async def test_it_can_be_launched_with_a_port_of_its_own(tmp_path):
+    port = str(free_port())
+    launch = ProcessLaunch(command=("hestia", "demo", "--port", "{port}", "--start-delay", "0.2"), env={"PATH": ""})
+    run = Run(id="demo-1", owner="demo", machine="local", launch=fill(launch, {"port": port}))
+    launcher, handles = ProcessLauncher(tmp_path, ROOT), []
+
+    async def record(handle):
+        handles.append(handle)
+
+    await launcher.start(run, record)
+    await until(lambda: answers(int(port)))
+    assert launcher.stranger(run, f"http://127.0.0.1:{port}/") is None
+    end = asyncio.ensure_future(launcher.gone(run))
+    await asyncio.sleep(0)
+    await launcher.stop(run)
+    assert (await end).startswith(("exited with code 0", "ended"))
+    said = await launcher.lines(run, 10)
+    assert said[0] == "demo: loading a model that it does not have: 1 s left"
+    assert said[-1] == "demo: told to end"

@@ -240,7 +240,7 @@ async def test_trace_and_connect_are_405_with_allow():
 
 
 async def test_a_navigation_gets_a_refusal_as_a_page_and_head_gets_no_body():
-    async with running({"a": {"base_url": "http://127.0.0.1:1"}}) as gateway:
+    async with running({"a": {"base_url": "http://no-such-host.invalid:1"}}) as gateway:
         page = await gateway.ask(req(*BROWSER))
         assert (page.status, page.get(b"content-type").startswith(b"text/html")) == (502, True)
         assert b"script" not in page.get(b"content-security-policy").replace(b"default-src", b"")

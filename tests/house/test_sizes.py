@@ -9,6 +9,9 @@ LARGER: dict[str, str] = {}  # file -> the reason
 # source -> where its tests stand, when that is not tests/<room>/test_<name>.py
 TESTED_AT: dict[str, str] = {
     "hestia/doors/connection.py": "tests/doors/test_front.py",  # one class in two files, tested over sockets
+    "hestia/ports.py": "tests/support/conformance.py",  # Protocols: every launcher passes one suite
+    "hestia/words/run.py": "tests/words/test_spec.py",
+    "hestia/words/notes.py": "tests/words/test_events.py",
     "hestia/relay/ports.py": "tests/relay/test_exchange.py",  # Protocols alone: mypy holds both sides to them
     "hestia/relay/place.py": "tests/roof/test_build.py",  # plain fields, filled there
 }

@@ -18,33 +18,33 @@ def free_port():
         return sock.getsockname()[1]
 
 
-async def test_a_refused_connection_is_a_502_that_names_the_service_and_the_address():
+async def test_a_service_that_is_only_watched_and_is_not_there_is_a_503_that_says_all_of_it():
     port = free_port()
     async with running({"a": {"base_url": f"http://127.0.0.1:{port}"}}) as gateway:
         answer = await gateway.ask(req())
-        assert answer.status == 502
+        assert answer.status == 503
         assert answer.get(b"content-type") == b"application/problem+json"
         assert answer.get(b"proxy-status").startswith(b"hestia; error=")
-        for word in (b'"upstream_unreachable"', b'"service": "a"', b"127.0.0.1:%d" % port, b"refused", b'"message"'):
+        for word in (b'"start_failed"', b'"service": "a"', b"127.0.0.1:%d" % port, b"connection refused", b"no `launch`"):
             assert word in answer.body
 
 
 async def test_after_a_refused_connection_the_client_may_go_on_and_the_service_may_come_back():
     port = free_port()
-    async with running({"a": {"base_url": f"http://127.0.0.1:{port}"}}) as gateway:
+    async with running({"a": {"base_url": f"http://127.0.0.1:{port}", "failure_cooldown": 0}}) as gateway:
         client = await gateway.dial()
         await client.send(req())
-        assert (await client.answer()).status == 502
+        assert (await client.answer()).status == 503
         async with Upstream(port=port):
             await client.send(req())
             assert (await client.answer()).status == 200
 
 
-async def test_a_refused_upload_gets_its_502_too():
+async def test_an_upload_to_one_that_is_not_there_gets_its_503_too():
     async with running({"a": {"base_url": f"http://127.0.0.1:{free_port()}"}}) as gateway:
         client = await gateway.dial()
         client.transport.write(post(b"Content-Length: 1000000", body=b"x" * 500_000))
-        assert (await client.answer(b"POST")).status == 502
+        assert (await client.answer(b"POST")).status == 503
         await client.until(lambda: client.ended)
 
 
@@ -78,10 +78,10 @@ async def test_an_upstream_on_a_unix_socket(tmp_path):
         assert len(upstream.requests()[0].all(b"host")) == 1
 
 
-async def test_a_missing_unix_socket_is_a_502(tmp_path):
+async def test_a_missing_unix_socket_is_said(tmp_path):
     async with running({"a": {"base_url": f"http+unix://{tmp_path}/none.sock"}}) as gateway:
         answer = await gateway.ask(req())
-        assert (answer.status, b"no such file" in answer.body.lower()) == (502, True)
+        assert (answer.status, b"its socket does not exist" in answer.body.lower()) == (503, True)
 
 
 async def test_an_upstream_that_speaks_tls_with_a_certificate_of_a_ca_file():

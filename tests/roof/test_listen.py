@@ -5,12 +5,18 @@ import stat
 import pytest
 
 from hestia.roof import listen
-from hestia.roof.listen import CannotStart, bind_all
+from hestia.roof.listen import CannotStart
+from hestia.roof.listening import Listening
 from hestia.words.spec import Config, Place, Service, Tls
 
 
 def config(*texts, **keys):
     return Config(listen=texts, **keys)
+
+
+def bind_all(whole):
+    """Every address of the configuration, or none."""
+    return Listening(None).prepare(whole).fresh
 
 
 def release(bound):

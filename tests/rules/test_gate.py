@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hestia.rules.gate import Gate, split_host
+from hestia.rules.gate import Gate, auth_is_on, split_host
 from hestia.rules.routing import MEMO_SIZE
-from hestia.words.spec import Config, Route, RouteMatch, Service
+from hestia.words.spec import ApiKey, Auth, Config, Dashboard, Route, RouteMatch, Service
 
 
 def gate(*, own_names=("box.example.net",), **keys):
@@ -165,6 +165,19 @@ def test_configured_names_are_let_in():
 def test_a_star_in_allowed_hosts_allows_every_name_but_as_a_route_only_one_label():
     assert gate(allowed_hosts=("*",)).host_allowed(b"evil.example")
     assert not gate(routes=(Route(match=RouteMatch(host="*"), service="x"),)).host_allowed(b"evil.example")
+
+
+AUTH_ON = [Auth(required=True), Auth(api_keys=(ApiKey(name="a", key="k"),)), Auth(dashboard=Dashboard(password="p"))]
+
+
+@pytest.mark.parametrize("auth", AUTH_ON)
+def test_while_auth_is_on_every_well_formed_name_is_let_in(auth):
+    assert auth_is_on(auth)
+    assert gate(auth=auth).host_allowed(b"evil.example")
+
+
+def test_auth_is_off_by_default_and_origins_do_not_switch_it_on():
+    assert not auth_is_on(Auth(allowed_origins=("https://a.example",), cors_origins=("https://a.example",)))
 
 
 def test_the_detail_names_the_host_and_the_key_to_add_it_to():

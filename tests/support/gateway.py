@@ -13,6 +13,7 @@ from typing import Any
 from hestia.roof.build import build
 from hestia.roof.config import load_text
 from hestia.telemetry.log import Log
+from hestia.words.states import Found
 from tests.support.wire import DEADLINE, Message, Wire, dial
 
 
@@ -20,6 +21,7 @@ def config_text(folder: str, services: dict[str, Any], top: dict[str, Any]) -> s
     """JSON is YAML: a whole configuration from plain values, without `ollama`, and nothing outside the folder."""
     whole = {"listen": ["127.0.0.1:0"], "data_dir": folder, "control_socket": f"{folder}/control.sock", **top}
     whole["services"] = {"ollama": None, **services}
+    whole["defaults"] = {"watch_interval": 0, "start_timeout": "0.1s", **top.get("defaults", {})}
     return json.dumps(whole)
 
 
@@ -58,9 +60,17 @@ class Running:
             client.transport.abort()
 
 
+def make_hot(gateway: Any) -> None:
+    """As if a check had just passed: the tests of the relay have upstreams that expect their requests and no other."""
+    for life in gateway.fleet.places():
+        if not life.settings.launches:
+            gateway.keeper.set_way(life)
+            gateway.fleet.tell(life, Found(None))
+
+
 @asynccontextmanager
-async def running(services: dict[str, Any] | None = None, *, strict: bool = True, **top: Any) -> AsyncIterator[Running]:
-    """A gateway with these services. When `strict`, an exception that only the loop or the log saw fails the test."""
+async def running(services: dict[str, Any] | None = None, *, strict: bool = True, hot: bool = True, **top: Any) -> AsyncIterator[Running]:
+    """A gateway with these services. `hot`: those that are only watched are so, without a check. When `strict`, an exception that only the loop or the log saw fails the test."""
     loop = asyncio.get_running_loop()
     with tempfile.TemporaryDirectory(prefix="hestia-") as folder:
         loaded = load_text(config_text(folder, services or {}, top), name=f"{folder}/hestia_config.yml")
@@ -70,6 +80,8 @@ async def running(services: dict[str, Any] | None = None, *, strict: bool = True
         before = loop.get_exception_handler()
         loop.set_exception_handler(lambda _, context: run.unseen.append(context))
         await gateway.open()
+        if hot:
+            make_hot(gateway)
         try:
             yield run
         finally:

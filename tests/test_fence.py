@@ -1,6 +1,6 @@
 import asyncio
 
-from hestia.relay.fence import Fence
+from hestia.fence import Fence
 
 
 async def test_a_task_that_fails_is_reported_and_hurts_no_other():

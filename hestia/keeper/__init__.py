@@ -1,0 +1,1 @@
+"""Performs what the core decides: launches, checks, stops, watches; and keeps the time."""

@@ -1,0 +1,322 @@
+"""The keeper: performs the effects of the core, tells it what came of them, and wakes it when somebody is due.
+
+It decides nothing. At each moment a life has one task at most, that of its phase; entering another phase ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from hestia.core.fleet import Fleet, World
+from hestia.fence import Fence
+from hestia.keeper.runs import bare_run, base_url_of, check_of
+from hestia.keeper.works import WORKS
+from hestia.ports import HasLogs, Watchable
+from hestia.rules.hours import inside, time_zone
+from hestia.words.refusal import Refusal
+from hestia.words.states import (
+    AskIdle,
+    Enter,
+    Forget,
+    Found,
+    Grant,
+    Hangup,
+    NotReady,
+    Phase,
+    Refuse,
+    Say,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from hestia.core.life import Life
+    from hestia.core.service import Service
+    from hestia.keeper.outside import Outside
+    from hestia.words.launch_spec import Launch
+    from hestia.words.run import Run
+    from hestia.words.spec import Config
+
+LONGEST_SLEEP = 3600.0
+TICK = 2.0
+"""The calendar is asked so often: `keep_warm` begins within 10 s, also after the machine itself has slept."""
+BUSY_SHOWN = 65536
+
+
+class Keeper:
+    """Owns the fleet and its tasks. `open` begins to keep time, `close` ends every task."""
+
+    def __init__(self, config: Config, outside: Outside, *, jitter: Any = float) -> None:
+        self.outside = outside
+        self.config = config
+        self.fence = Fence(outside.failed)
+        self.fleet = Fleet(
+            config,
+            World(
+                clock=outside.clock,
+                wall=outside.wall,
+                perform=self._perform,
+                jitter=jitter,
+                watched_by_launcher=self._watched_by_launcher,
+            ),
+        )
+        self._todo: deque[Any] = deque()
+        self._performing = False
+        self._works: dict[Life, asyncio.Task[None]] = {}
+        self._ends: dict[str, asyncio.Task[None]] = {}
+        self._ways: dict[Life, str] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self._changed: asyncio.Event | None = None
+        self._zone = time_zone(config.timezone)
+        self._looked: dict[str, float] = {}
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        self._unasked: list[Run] = []  # written down by an earlier gateway; their engine could not be asked yet
+
+    def open(self) -> None:
+        """Begin to keep time: what is due, and what the calendar says."""
+        self.fence.spawn(self._tick())
+        self._set_timer()
+
+    async def stop_all_for_good(self) -> None:
+        """Ends what was launched, but for what shall go on (`keep_running`). Returns when all of it is gone."""
+        self.fleet.closing = True
+        for service in self.fleet:
+            if not any(_goes_on(life) for life in service.lives):
+                service.stop("shutdown", drain=0.0)
+        self.fleet.settle()
+        while any(life.phase not in _AT_REST for life in self.fleet.places() if not _goes_on(life)):
+            await self.change()
+        for machine in self.fleet.machines.values():
+            if not machine.users:
+                machine.sleep("shutdown")
+        self.fleet.settle()
+        while any(machine.life.phase is Phase.STOPPING for machine in self.fleet.machines.values()):
+            await self.change()
+
+    async def close(self) -> None:
+        """End every task. What was launched is left as it is."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self.fence.close()
+
+    # --- effects
+
+    def _perform(self, effects: list[Any]) -> None:
+        """In their order, also when performing one brings about the next."""
+        self._todo.extend(effects)
+        if self._performing:
+            return
+        self._performing = True
+        try:
+            while self._todo:
+                self._perform_one(self._todo.popleft())
+        finally:
+            self._performing = False
+        if self._changed is not None:
+            self._changed.set()
+        self._set_timer()
+
+    def _perform_one(self, effect: Any) -> None:
+        match effect:
+            case Enter(life, epoch):
+                if life.epoch == epoch:
+                    self._enter(life, epoch)
+            case Grant(waiter, life):
+                waited = self.outside.clock() - waiter.since if waiter.started else None
+                waiter.asker.granted(life, waited)
+            case Refuse(waiter, refusal):
+                waiter.asker.refused(refusal)
+            case Say(note):
+                self.outside.tell(note)
+            case Hangup(life, break_off):
+                self.outside.hang_up(life, break_off)
+            case Forget(run):
+                self._forget(run)
+            case AskIdle(owner, life, cause):
+                self.fence.spawn(self._ask_idle(owner, life, cause))
+
+    def _enter(self, life: Life, epoch: int) -> None:
+        """The work of the phase before ends; that of this one begins when it has ended."""
+        before = self._works.pop(life, None)
+        if before is not None and before is not _current():
+            before.cancel()
+        work = WORKS.get(life.phase)
+        if work is not None:
+            self._works[life] = self.fence.spawn(self._work(life, epoch, work, before))
+
+    async def _work(self, life: Life, epoch: int, work: Any, before: asyncio.Task[None] | None) -> None:
+        if before is not None and not before.done():
+            await asyncio.wait({before})
+
+        def tell(event: Any) -> None:
+            if life.epoch == epoch:
+                self.fleet.tell(life, event)
+
+        await work(self, life, tell)
+
+    def ask_later(self, run: Run) -> None:
+        """Nothing is known of it; it is asked again."""
+        self._unasked.append(run)
+
+    def take_unasked(self) -> list[Run]:
+        runs, self._unasked = self._unasked, []
+        return runs
+
+    def watch_run(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
+        before = self._ends.pop(run_id, None)
+        if before is not None:
+            before.cancel()
+        self._ends[run_id] = self.fence.spawn(work)
+
+    def _forget(self, run: Run) -> None:
+        end = self._ends.pop(run.id, None)
+        if end is not None and end is not _current():
+            end.cancel()
+        self.fence.spawn(self.outside.records.forget(run.id))
+
+    async def _ask_idle(self, owner: Service, life: Life, cause: Any) -> None:
+        """`busy.url` says whether it works without a request. One that does not answer does not work."""
+        busy = owner.spec.busy
+        works = False
+        if busy is not None:
+            body = await self.outside.asks(busy.url)
+            works = body is not None and re.search(busy.match, body[:BUSY_SHOWN]) is not None
+        self.fleet.answered(owner, life, yes=not works, cause=cause)
+
+    def _watched_by_launcher(self, launch: Launch | None) -> bool:
+        return launch is not None and isinstance(self.outside.launcher_for(launch), Watchable)
+
+    # --- addresses
+
+    def set_way(self, life: Life) -> None:
+        """Where requests to it go, from now on."""
+        url = base_url_of(life)
+        if url is not None and self._ways.get(life) != url and not life.settings.machine:
+            self.outside.hang_up(life, False)
+            self._ways[life] = url
+            life.way = self.outside.way_to(life, url)
+
+    def ports_in_use(self) -> frozenset[int]:
+        runs = (life.run for life in self.fleet.lives())
+        return frozenset(run.port for run in runs if run is not None and run.port is not None)
+
+    # --- time
+
+    def _set_timer(self) -> None:
+        due = min(self.fleet.next_look(), self.outside.clock() + LONGEST_SLEEP)
+        if due == self._timer_at and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, due - self.outside.clock()), self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._timer_at = inf
+        try:
+            self.fleet.look()
+        finally:
+            self._set_timer()
+
+    async def _tick(self) -> None:
+        """What the calendar says, and a look at those that nobody else watches. A mistake costs one look."""
+        while True:
+            try:
+                self.tick()
+            except Exception as problem:  # noqa: BLE001 - the door of the keeper's own clock
+                self.outside.failed(problem)
+            await asyncio.sleep(TICK)
+
+    def tick(self) -> None:
+        wall = self.outside.wall()
+        for service in self.fleet:
+            if service.spec.keep_warm:
+                service.set_warm(inside=inside(service.spec.keep_warm, wall, self._zone))
+            if self._is_watched_cold(service):
+                self._look_at(service)
+        self.fleet.settle()
+
+    # --- looks at what is only watched
+
+    def _is_watched_cold(self, service: Service) -> bool:
+        every = service.spec.watch_interval
+        seen = self._looked.get(service.id, -inf)
+        return bool(every) and _only_watched(service) and self.outside.clock() - seen >= every
+
+    async def look(self, services: list[Service], patience: float = 1.0) -> None:
+        """For a status: a look at those that are only watched. It comes back after `patience` at the latest."""
+        now = self.outside.clock()
+        fresh = [each for each in services if _only_watched(each) and now - self._looked.get(each.id, -inf) >= 1.0]
+        tasks = [self._look_at(each) for each in fresh]
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience)
+
+    def _look_at(self, service: Service) -> asyncio.Task[None]:
+        task = self._looks.get(service.id)
+        if task is None:
+            task = self._looks[service.id] = self.fence.spawn(self._see(service))
+        return task
+
+    async def _see(self, service: Service) -> None:
+        try:
+            for life in service.lives:
+                asked = check_of(life, self.outside)
+                if asked is None or life.phase is not Phase.COLD or not life.settings.checked:
+                    continue
+                seen = await self.outside.probe(asked)
+                self._looked[service.id] = self.outside.clock()
+                if life.phase is not Phase.COLD:
+                    continue
+                if seen.reason is None:
+                    self.set_way(life)
+                self.fleet.tell(life, Found(None) if seen.reason is None else NotReady(seen.reason))
+        finally:
+            del self._looks[service.id]
+
+    # --- for those who ask
+
+    def service(self, id_: str) -> Service:
+        """Raises Refusal."""
+        service = self.fleet.services.get(id_)
+        if service is None:
+            raise Refusal("unknown_service", f"no service is called {id_[:64]!a}")
+        return service
+
+    async def change(self) -> None:
+        """Until anything has changed."""
+        if self._changed is None or self._changed.is_set():
+            self._changed = asyncio.Event()
+        await self._changed.wait()
+
+    def logs(self, service: Service) -> tuple[HasLogs, Run] | None:
+        """Whom to ask for the output of what was launched, and about which run."""
+        for life in sorted(service.lives, key=lambda each: each.phase is Phase.COLD):
+            if life.spec.launch is None:
+                continue
+            run = life.run or bare_run(life, self.outside)
+            launcher: object = self.outside.launcher_for(life.spec.launch)
+            if isinstance(launcher, HasLogs):
+                return launcher, run
+        return None
+
+
+_AT_REST = frozenset({Phase.COLD, Phase.HOT})
+
+
+def _goes_on(life: Life) -> bool:
+    return life.run is not None and getattr(life.run.launch, "keep_running", False)
+
+
+def _only_watched(service: Service) -> bool:
+    return service.state in {"cold", "failed"} and not any(life.settings.launches for life in service.lives)
+
+
+def _current() -> asyncio.Task[Any] | None:
+    return asyncio.current_task()

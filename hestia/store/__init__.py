@@ -1,0 +1,1 @@
+"""What the gateway keeps over restarts: one SQLite database, one writer."""

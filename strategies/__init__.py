@@ -1,0 +1,1 @@
+"""The strategies that Hestia ships: one small file each."""
