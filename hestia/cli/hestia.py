@@ -20,6 +20,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 def serve(asked: argparse.Namespace) -> int:
     """Run the gateway."""
+    from hestia.roof.config import load as load_config
     from hestia.roof.run import serve as run_gateway
 
     flags = {
@@ -28,8 +29,11 @@ def serve(asked: argparse.Namespace) -> int:
         "control_socket": asked.control_socket,
         "log.level": asked.log_level,
     }
-    loaded = load(asked.config, {name: value for name, value in flags.items() if value is not None})
-    return USAGE if loaded is None else run_gateway(loaded)
+    said = {name: value for name, value in flags.items() if value is not None}
+    loaded = load(asked.config, said)
+    if loaded is None:
+        return USAGE
+    return run_gateway(loaded, lambda: load_config(asked.config, os.environ, flags=said), watch=asked.watch)
 
 
 def check(asked: argparse.Namespace) -> int:
@@ -92,6 +96,7 @@ def serve_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="where Hestia keeps what must outlive it")
     parser.add_argument("--control-socket", metavar="PATH", help="the socket that hestiactl speaks to")
     parser.add_argument("--log-level", choices=LEVELS, help="the least important events that are logged")
+    parser.add_argument("--watch", action="store_true", help="reload when the configuration file changes")
 
 
 def config_flag(parser: argparse.ArgumentParser) -> None:

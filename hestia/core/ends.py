@@ -49,6 +49,22 @@ class Ends:
         for life in service.lives:
             if not life.hot:
                 self._end(life)
+        service.refresh()
+        self.go_on()
+
+    def make_way(self) -> None:
+        """Its places are others from now on: it ends as by a stop, but whoever waits goes on waiting."""
+        service = self.service
+        service.start_policy.candidates = []
+        self._until = service.fleet.clock() + service.spec.drain_timeout
+        self._cause = "reload"
+        service.ending = True
+        for owner in service.needs.owners():
+            owner.stop("reload")
+        for life in service.lives:
+            if not life.hot:
+                self._end(life)
+        service.refresh()
         self.go_on()
 
     def go_on(self) -> None:

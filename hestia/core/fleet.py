@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hestia.core.changes import Changes, adopt, settle_change
 from hestia.core.life import Life
 from hestia.core.machine import Machine
 from hestia.core.room import Pool, Rooms
@@ -88,6 +89,7 @@ class Fleet:
         self.rooms = Rooms(self)
         self.machines = {id_: Machine(spec, self) for id_, spec in config.machines.items()}
         self.services = {id_: Service(spec, self) for id_, spec in config.services.items()}
+        self.leaving: dict[str, Service] = {}  # gone from the configuration, and not cold yet
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self.services.values())
@@ -98,7 +100,7 @@ class Fleet:
         return sum(life.leases + life.quiet for life in self.places())
 
     def places(self) -> Iterator[Life]:
-        return (life for service in self.services.values() for life in service.lives)
+        return (life for service in (*self.services.values(), *self.leaving.values()) for life in service.lives)
 
     def lives(self) -> Iterator[Life]:
         """Of places and machines."""
@@ -207,20 +209,20 @@ class Fleet:
         """A place is cold: its room, its machine and what it depends on are free of it."""
         self.rooms.leave(life)
         self.machines[life.machine].let_go(life)
-        for id_ in life.owner.spec.depends_on:
-            self.services[id_].needs.no_more(life)
+        for service in self.needed_by(life):
+            service.needs.no_more(life)
 
     def take_up(self, life: Life) -> None:
         """A place that ran already keeps its machine awake, and what is hot of what it depends on."""
         self.machines[life.machine].uses(life)
-        for id_ in life.owner.spec.depends_on:
-            self.services[id_].needs.lease(life)
+        for service in self.needed_by(life):
+            service.needs.lease(life)
 
     def pin(self, life: Life) -> None:
         """What it depends on and is hot must not be stopped while it starts."""
-        for id_ in life.owner.spec.depends_on:
-            if self.services[id_].state == "hot":
-                self.services[id_].needs.lease(life)
+        for service in self.needed_by(life):
+            if service.state == "hot":
+                service.needs.lease(life)
 
     def what_is_in_the_way(self, life: Life) -> str:
         return self.rooms.what_is_in_the_way(life)
@@ -266,8 +268,8 @@ class Fleet:
         queue = deque(service.spec.depends_on)
         while queue:
             id_ = queue.popleft()
-            if id_ not in found:
-                found[id_] = self.services[id_]
+            if id_ not in found and (id_ in self.services or id_ in self.leaving):
+                found[id_] = self.services.get(id_) or self.leaving[id_]
                 queue.extend(found[id_].spec.depends_on)
         return list(found.values())
 
@@ -285,22 +287,46 @@ class Fleet:
         asked = service.line or service.needing or service.dependents or service.pages or service.wanted
         return bool(service.state == "hot" or not asked)
 
+    # --- a new configuration
+
+    def adopt(self, config: Config) -> Changes:
+        """In one step. What it says of a service that runs holds at once, or as soon as that is cold."""
+        return adopt(self, config)
+
+    def went_cold(self, service: Service) -> None:
+        settle_change(service)
+        self.drop_left()
+
+    def drop_left(self) -> None:
+        """What is gone from the configuration and has ended."""
+        for service in list(self.leaving.values()):
+            if all(life.phase is Phase.COLD for life in service.lives):
+                del self.leaving[service.id]
+        for machine in list(self.machines.values()):
+            if machine.unwanted and not machine.users and (machine.always or machine.life.phase is Phase.COLD):
+                del self.machines[machine.id]
+
     # --- dependencies and machines
+
+    def needed_by(self, life: Life) -> list[Service]:
+        """What it depends on. One that is gone from the configuration may still have to end."""
+        known = (self.services.get(id_) or self.leaving.get(id_) for id_ in life.owner.spec.depends_on)
+        return [service for service in known if service is not None]
 
     def want_awake(self, life: Life) -> None:
         if life.phase is Phase.WAKING:
             self.machines[life.machine].wake_for(life)
 
     def want_needs(self, life: Life) -> None:
-        for id_ in life.owner.spec.depends_on:
+        for service in self.needed_by(life):
             if life.phase is not Phase.NEEDS:
                 return
-            self.services[id_].needs.need(life)
+            service.needs.need(life)
         self.needs_met(life)
 
     def needs_met(self, life: Life) -> None:
         """All that it depends on is hot, or one of them is not yet."""
-        if life.phase is Phase.NEEDS and all(self.services[id_].needs.has(life) for id_ in life.owner.spec.depends_on):
+        if life.phase is Phase.NEEDS and all(service.needs.has(life) for service in self.needed_by(life)):
             self.apply(life, NeedsHot())
 
     def kept_warm_on(self, machine: str) -> list[str]:

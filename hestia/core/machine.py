@@ -53,6 +53,7 @@ class Machine:
         self.wanting: dict[Life, None] = {}  # places that wait for it
         self.users: set[Life] = set()  # places that it is awake for
         self.held_until: float | None = None  # by the calendar
+        self.unwanted = False  # it is no longer configured
         self.ending: Cause | None = None  # it sleeps when its last place is cold
         self.last_error: str | None = None
         self._hears: dict[type, Callable[[Any], None]] = {

@@ -77,6 +77,7 @@ class Service:
         self.held_until: float | None = None  # by the calendar
         self.announced = False  # that it is ready
         self.ending = False  # it is stopped once its dependents are
+        self.next_spec: Spec | None = None  # other places, once nothing of these is left
         # what a status tells
         self.last_error: str | None = None
         self.hot_since: float | None = None  # by the calendar
@@ -215,6 +216,11 @@ class Service:
         """Make it hot, unless that is under way. A place that is being stopped starts again when it is gone."""
         self.start_policy.begin(cause, request_id)
 
+    def begun_before(self, request_id: str) -> None:
+        """It was started by a gateway before this one."""
+        self.cause, self.request_id = "adoption", request_id
+        self.began = self.fleet.clock()
+
     def fail(self, reason: str) -> None:
         """Every attempt at every place failed."""
         self.start_policy.fail(reason)
@@ -249,6 +255,7 @@ class Service:
         self.warm = inside
         if self.kept_warm and self.state == "cold" and self.barred() is None:
             self.begin("keep_warm")
+        self.start_policy.resume()  # what is needed by one that was adopted
         self.start_policy.top_up()
 
     @property
@@ -305,6 +312,7 @@ class Service:
         if message.cause not in {"died", "failed"}:
             self.say("service.stopped", message.life, cause=message.cause)
         self.refresh()
+        self.fleet.went_cold(self)
         self.start_policy.resume()
 
     # --- time

@@ -37,7 +37,7 @@ class Starts:
         service.wanted = service.wanted or cause == "command"
         if cause != "keep_warm":
             service.kept_cold = False
-        if service.ending:
+        if service.ending or service.next_spec is not None:
             self.again = True
             return
         if service.state in {"starting", "hot"}:
@@ -145,7 +145,7 @@ class Starts:
     def resume(self) -> None:
         """It is cold. Whoever waits for it, or needs it, starts it again."""
         service = self.service
-        if service.state != "cold" or service.ending:
+        if service.state != "cold" or service.ending or service.next_spec is not None:
             return
         again, self.again = self.again, False
         if not (again or service.line or service.dependents or service.needing):

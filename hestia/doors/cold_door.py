@@ -58,13 +58,16 @@ class Arrival(NamedTuple):
 class ColdDoor:
     """Replaced whole on reload; `answers` goes on to the next."""
 
-    def __init__(self, config: Config, keeper: Keeper, cors_origins: frozenset[str]) -> None:
+    def __init__(
+        self, config: Config, keeper: Keeper, cors_origins: frozenset[str], *, before: ColdDoor | None = None
+    ) -> None:
         self._keeper = keeper
         self._cors_origins = cors_origins
         self._zone = time_zone(config.timezone)
         self._page = our_page()
         self._own_pages = {id_: _read(spec.waiting_page) for id_, spec in config.services.items() if spec.waiting_page}
-        self.answers = {id_: LastAnswers() for id_ in config.services}
+        kept: dict[str, LastAnswers] = before.answers if before is not None else {}
+        self.answers: dict[str, LastAnswers] = {id_: kept.get(id_) or LastAnswers() for id_ in config.services}
         self._logs: dict[str, tuple[float, tuple[str, ...]]] = {}
 
     # --- a request for a service that has no place for it now

@@ -5,9 +5,13 @@ every byte from there on. The guest answers that one request with `Connection: c
 grammar and by aiohttp's in turn, and no seam is left for smuggling.
 
 Everything that we touch beside aiohttp's public API stands in this file, and tests/doors/test_guest.py holds it to what
-we rely on: `RequestHandler(manager, loop=..., ...)` with `connection_made`, `data_received`, `handle_error` and its
-`force_close`; `BaseRequest._prepare_hook`, called after aiohttp's own headers are set and before they are written,
-and `_cache`, from which the version of the status line is then read.
+we rely on: `RequestHandler(manager, loop=..., ...)` with `connection_made`, `data_received`, `handle_error`, its
+`force_close` and its queue `_messages`; `BaseRequest._prepare_hook`, called after aiohttp's own headers are set and
+before they are written, and `_cache`, from which the version of the status line is then read.
+
+An answer may go on for hours (server-sent events, a start that is waited for): nothing ends it as a whole. A body that
+stands still is ended here, a client that takes nothing by the sweep of its connection (doors/connection), and one that
+leaves ends its handler at once.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from aiohttp import http, web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import BadHttpMethod
 
+from hestia.doors.sse import Streams
 from hestia.h1.problem import EXPOSED, problem_body, problem_headers
 from hestia.telemetry.log import Log
 from hestia.telemetry.tally import Tally
@@ -60,18 +65,66 @@ class Caller:
     asked_at: float = 0.0
     outcome: str = "ok"
     counted: bool = False
+    service: str | None = None
+    """The service that it is about, once that is known to exist."""
+    waits: bool = False
+    """Its answer takes as long as a service or a reader does: that is no time of the gateway's."""
+    status: int = 0
+    """What was sent, once something was."""
+    written: Callable[[], int] = int
+    """How many bytes of the answer went out so far."""
 
 
 class Asked(web.BaseRequest):
     """A request of a guest's connection."""
 
     @property
-    def caller(self) -> Caller:
+    def _guest(self) -> Guest:
         guest = self.protocol
         assert isinstance(guest, Guest)  # noqa: S101 -- our request_factory is only called by our guests
-        return guest.caller
+        return guest
+
+    @property
+    def caller(self) -> Caller:
+        return self._guest.caller
+
+    @property
+    def streams(self) -> Streams:
+        return self._guest.server.streams
+
+    def be_current(self) -> None:
+        """The one request of its connection."""
+        self._guest.asked = self
+
+    async def body(self) -> bytes:
+        """The whole body, within `limits.api_body`. Raises Refusal."""
+        guest = self._guest
+        limits, data = guest.server.limits, bytearray()
+        if (self.content_length or 0) > limits.api_body:
+            raise _too_large(limits.api_body)
+        if self.headers.get("Expect", "").lower() == "100-continue" and self.version >= http.HttpVersion11:
+            guest.invite()
+        try:
+            while True:
+                async with asyncio.timeout(limits.stall_timeout):
+                    piece = await self.content.readany()
+                if not piece:
+                    return bytes(data)
+                data += piece
+                if len(data) > limits.api_body:
+                    raise _too_large(limits.api_body)
+        except TimeoutError:
+            guest.abort()
+            raise ConnectionResetError("a body stands still") from None
+        except (web.RequestPayloadError, http.HttpProcessingError):
+            raise Refusal("bad_request", "the request's body is malformed") from None
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        guest = self._guest
+        guest.server.allow_origin(self, response)
+        response.force_close()
+        self.caller.status = response.status
+        self.caller.written = lambda: self.writer.output_size
         self._cache["version"] = http.HttpVersion11  # what we speak, to HTTP/1.0 too, as the relay lane does
         headers = response.headers
         headers["Connection"] = "close"
@@ -94,9 +147,14 @@ class Server(web.Server):
         self.tally = tally
         self.log = log
         self.cors = cors
+        self.streams = Streams()
         # A logger that is in no tree: aiohttp writes a trace for each bad request, and anybody could fill the disk.
         self.silent = logging.Logger("hestia.guest")  # noqa: LOG001 -- getLogger would put it into the tree
         self.silent.disabled = True
+
+    def begin_closing(self) -> None:
+        """The gateway ends: answers that would go on for ever end now, whole."""
+        self.streams.close()
 
     def hire(self, front: object, request_id: str, client: str, scheme: str) -> Guest:
         """A protocol for the rest of one connection."""
@@ -107,6 +165,7 @@ class Server(web.Server):
 
     async def _serve(self, request: Asked) -> web.StreamResponse:
         caller = request.caller
+        request.be_current()
         caller.method = request.method.encode("ascii", "replace")
         caller.path = request.rel_url.raw_path.encode("ascii", "replace")
         caller.asked_at = monotonic()  # not the loop's time: uvloop keeps that in whole milliseconds
@@ -114,11 +173,14 @@ class Server(web.Server):
             response = await self._answer(request)
         except Refusal as refusal:
             response = self.refused(request, refusal)
+        except ConnectionError:  # the client's end of it
+            raise
         except Exception:  # noqa: BLE001 -- the fence of the guest lane: a bug of a page ends that page only
             self.log.event("internal", "error", request_id=caller.request_id, trace=traceback.format_exc())
             response = self.refused(request, Refusal("internal", "Hestia made a mistake; its log has the trace."))
-        self._allow_origin(request, response)
-        response.force_close()
+        if caller.status and not response.prepared:  # another answer has begun: it must not look whole
+            caller.outcome = "broken"
+            raise ConnectionResetError("an answer broke off")
         return response
 
     def refused(self, request: web.BaseRequest, refusal: Refusal) -> web.Response:
@@ -128,13 +190,11 @@ class Server(web.Server):
         guest.caller.outcome = refusal.code
         navigation = is_navigation(request)
         id_ = guest.caller.request_id
-        body = problem_body(refusal, service=None, request_id=id_, navigation=navigation)
+        body = problem_body(refusal, service=guest.caller.service, request_id=id_, navigation=navigation)
         headers = problem_headers(refusal, request_id=id_, navigation=navigation)
-        response = web.Response(status=refusal.status, body=body, headers=headers)
-        response.force_close()
-        return response
+        return web.Response(status=refusal.status, body=body, headers=headers)
 
-    def _allow_origin(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+    def allow_origin(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """CORS for `auth.cors_origins`. `Vary` stands for every origin: a cache must not mix up their answers."""
         if self.cors:
             response.headers["Vary"] = "Origin"
@@ -157,7 +217,7 @@ class Server(web.Server):
             caller.client,
             caller.request_id.encode("ascii", "replace"),
             spent,
-            spent,
+            0.0 if caller.waits else spent,
             0,
             bytes_out,
             caller.outcome,
@@ -179,7 +239,7 @@ class _Ended(AbstractAccessLogger):
 class Guest(web.RequestHandler):
     """One hired connection handler of aiohttp, with our deadlines, our errors and our log."""
 
-    __slots__ = ("_overdue", "caller", "server")
+    __slots__ = ("asked", "caller", "server")
 
     def __init__(self, server: Server, caller: Caller) -> None:
         limits = server.limits
@@ -200,20 +260,27 @@ class Guest(web.RequestHandler):
         )
         self.server = server
         self.caller = caller
-        self._overdue: asyncio.TimerHandle | None = None
+        self.asked: Asked | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        # aiohttp never ends a slow reader or a stalled body by itself: the whole of an own page has one deadline.
-        self._overdue = asyncio.get_running_loop().call_later(self.server.limits.stall_timeout, self._end_overdue)
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        asked = self.asked
+        if asked is not None and self._messages and not asked.content.is_eof():
+            # What aiohttp cannot read of a body it queues as a further message, and who reads the body waits for ever.
+            asked.content.set_exception(web.RequestPayloadError("malformed"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._overdue is not None:
-            self._overdue.cancel()
-        if self.caller.asked_at:
-            self.caller.outcome = "client_left"
-            self.server.ended(self.caller, 0, 0)
+        caller = self.caller
+        if caller.asked_at:
+            if caller.outcome == "ok":
+                caller.outcome = "client_left"
+            self.server.ended(caller, caller.status, caller.written())
         super().connection_lost(exc)
+
+    def invite(self) -> None:
+        """The client waits before it sends its body."""
+        if self.transport is not None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def handle_error(
         self,
@@ -236,9 +303,13 @@ class Guest(web.RequestHandler):
         self.server.log.event("request.malformed", client=caller.client, request_id=caller.request_id, reason=reason)
         return self.server.refused(request, Refusal("bad_request", "This is no well-formed HTTP request."))
 
-    def _end_overdue(self) -> None:
+    def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal("payload_too_large", f"the body has more than {most} bytes (`limits.api_body`)")
 
 
 def is_navigation(request: web.BaseRequest) -> bool:

@@ -34,6 +34,7 @@ from hestia.words.states import (
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from hestia.core.changes import Changes
     from hestia.core.life import Life
     from hestia.core.service import Service
     from hestia.keeper.outside import Outside
@@ -191,6 +192,22 @@ class Keeper:
     def _watched_by_launcher(self, launch: Launch | None) -> bool:
         return launch is not None and isinstance(self.outside.launcher_for(launch), Watchable)
 
+    # --- a new configuration
+
+    def adopt(self, config: Config) -> Changes:
+        """In one step: from here on everything goes by it. What goes on hot gets its headers and limits anew."""
+        self.config = config
+        self._zone = time_zone(config.timezone)
+        changes = self.fleet.adopt(config)
+        lives = set(self.fleet.lives())
+        for life in list(self._ways):
+            url = self._ways.pop(life)
+            if life in lives and life.hot and life.owner.id in changes.changed:
+                self.set_way(life)
+            elif life in lives:
+                self._ways[life] = url
+        return changes
+
     # --- addresses
 
     def set_way(self, life: Life) -> None:
@@ -268,11 +285,11 @@ class Keeper:
         try:
             for life in service.lives:
                 asked = check_of(life, self.outside)
-                if asked is None or life.phase is not Phase.COLD or not life.settings.checked:
+                if asked is None or not _cold(life) or not life.settings.checked:
                     continue
                 seen = await self.outside.probe(asked)
                 self._looked[service.id] = self.outside.clock()
-                if life.phase is not Phase.COLD:
+                if not _cold(life):
                     continue
                 if seen.reason is None:
                     self.set_way(life)
@@ -312,6 +329,10 @@ _AT_REST = frozenset({Phase.COLD, Phase.HOT})
 
 def _goes_on(life: Life) -> bool:
     return life.run is not None and getattr(life.run.launch, "keep_running", False)
+
+
+def _cold(life: Life) -> bool:
+    return life.phase is Phase.COLD
 
 
 def _only_watched(service: Service) -> bool:

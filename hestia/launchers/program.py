@@ -26,7 +26,7 @@ async def call(argv: tuple[str, ...], env: Mapping[str, str], limit: float, *, s
     except TimeoutError:
         raise LaunchFailed(f"{argv[0]} did not end within {limit:g}s, and was killed") from None
     finally:
-        _let_go(process)
+        await _let_go(process)
     return Said(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
@@ -41,7 +41,7 @@ async def following(argv: tuple[str, ...], env: Mapping[str, str]) -> AsyncItera
         while line := await _line(process.stdout):
             yield line.decode(errors="replace").rstrip("\r\n")
     finally:
-        _let_go(process)
+        await _let_go(process)
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
@@ -63,6 +63,7 @@ async def _begun(argv: tuple[str, ...], env: Mapping[str, str], *, err: int, std
         raise LaunchFailed(f"{argv[0]} cannot be run: {why_not(error)}") from error
 
 
-def _let_go(process: Process) -> None:
-    """Closes its pipes and kills it if it is not done. To wait for it instead can be in vain while a pipe is full."""
+async def _let_go(process: Process) -> None:
+    """Closes its pipes and kills it if it is not done: to wait for its end first is in vain while a pipe is full."""
     process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 -- there is no public way to it
+    await process.wait()

@@ -1,4 +1,4 @@
-"""The `ssh` kind: command lines on another machine, through the user's own `ssh` with its config, agent and known hosts.
+"""The `ssh` kind: command lines on another machine, through the user's own `ssh` with its config and agent.
 
 A start command lives no longer than its connection: the other side ends it when its input ends, so one that is given up
 or whose gateway is killed does not go on unseen. What it has put into the background by then is for the stop command.
@@ -35,11 +35,11 @@ LONGEST_FOLDER = 104 - 60  # of a unix socket's path: %C is 40 characters, and s
 REMEMBERED = 1000
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3")
 
-# `set -m` gives the command a process group of its own, and `cat` ends with the connection.
+# `cat` ends with the connection; a session of sshd is a process group, and 0 means all of it.
 TIED = (
-    'set -m; exec 3<&0; sh -c "$1" </dev/null 3<&- & it=$!; '
-    "{ cat <&3 >/dev/null; kill -s TERM -- -$it; } >/dev/null 2>&1 & eye=$!; exec 3<&-; "
-    "wait $it; code=$?; kill -s KILL -- -$eye 2>/dev/null; exit $code"
+    "exec 3<&0; "
+    '{ cat <&3 >/dev/null; trap "" TERM; kill -s TERM 0; sleep 5; kill -s KILL 0; } >/dev/null 2>&1 & eye=$!; '
+    'sh -c "$1" </dev/null 3<&-; code=$?; kill -s KILL $eye; exit $code'
 )
 
 

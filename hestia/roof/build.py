@@ -21,19 +21,15 @@ from hestia.doors.shared import Shared
 from hestia.keeper.commands import Commands
 from hestia.keeper.keeper import Keeper
 from hestia.keeper.outside import Outside
-from hestia.keeper.turnstile import Turnstile
 from hestia.launchers.free_port import free_port, private_socket
 from hestia.probes import ask, probe
-from hestia.relay.place import Relayed
 from hestia.roof import host
 from hestia.roof.gateway import Gateway
+from hestia.roof.in_force import guard_of, relayed_of
 from hestia.roof.launching import Launchers
 from hestia.roof.records import StoreRecords
 from hestia.roof.ways import Ways
-from hestia.rules.admission import Guard
 from hestia.rules.gate import Gate
-from hestia.rules.keys import KeyRing, key_of
-from hestia.rules.no_wake import NoWakeRules
 from hestia.rules.routing import Router
 from hestia.rules.trust import Trust
 from hestia.store.store import Store
@@ -82,15 +78,7 @@ def build(
     keeper = Keeper(config, outside, jitter=random.random)
     commands = Commands(keeper)
     tally = Tally(config.services, log.access if log.access_wanted else None)
-    relayed = {
-        service.id: Relayed(
-            service.id,
-            Turnstile(service, keeper.fleet),
-            no_wake=NoWakeRules(service.spec.no_wake),
-            tunnel_idle=service.spec.tunnel_idle,
-        )
-        for service in keeper.fleet
-    }
+    relayed = relayed_of(config, keeper, {})
     gauges = Gauges(connections=lambda: len(shared.fronts), log_dropped=log_dropped)
     sessions = Sessions()
     login = Login(config.auth.dashboard, sessions, lambda: shared.guard.ring, log.event)
@@ -99,7 +87,7 @@ def build(
     shared = Shared(
         router=Router(config, relayed),
         gate=Gate(config, host.own_names()),
-        guard=Guard(config.auth, KeyRing(map(key_of, config.auth.api_keys)), admin_apart=bool(config.admin_listen)),
+        guard=guard_of(config),
         sessions=sessions,
         login=login,
         trust=Trust(config.trusted_proxies),
@@ -113,7 +101,7 @@ def build(
         reserve=host.ADMIN_RESERVE,
         failed=failed,
     )
-    gateway = Gateway(config, shared, keeper, commands, store, bulletin, ways, None)
+    gateway = Gateway(config, shared, keeper, commands, store, bulletin, ways, relayed)
     hanging_up.gateway = gateway
     return gateway
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hestia.doors.shared import Shared
     from hestia.keeper.commands import Commands
     from hestia.keeper.keeper import Keeper
+    from hestia.relay.place import Relayed
+    from hestia.roof.reload import Reload
     from hestia.roof.ways import Ways
     from hestia.store.store import Store
     from hestia.telemetry.bulletin import Bulletin
@@ -42,7 +44,7 @@ class Gateway:
         store: Store,
         bulletin: Bulletin,
         ways: Ways,
-        control: Control | None,
+        relayed: dict[str, Relayed],
     ) -> None:
         self.config = config
         self.shared = shared
@@ -51,8 +53,10 @@ class Gateway:
         self.listening = Listening(shared)
         self._store = store
         self._bulletin = bulletin
-        self._ways = ways
-        self._control = control
+        self.ways = ways
+        self.relayed = relayed
+        self.control: Control | None = None  # set by the roof before it is opened
+        self.reload: Reload  # likewise
         self._lock: IO[str] | None = None
         self._empty = asyncio.Event()
         self.keys = KeyDesk(store, shared, shared.login)
@@ -83,17 +87,22 @@ class Gateway:
         except NewerSchema as problem:
             raise CannotStart(str(problem), usage=True) from problem
         self._bulletin.go_on_after(self._store.last_entry)
-        self._store.loaded(self.config)
-        self._ways.loop_tag = self.shared.loop_tag = f"hestia-{self._store.gateway_id}".encode()
+        self.remember(self.config)
+        self.ways.loop_tag = self.shared.loop_tag = f"hestia-{self._store.gateway_id}".encode()
         self.shared.sessions.belong_to(self._store.gateway_id)
         self.keys.settle()  # the keys of the database count from the first request
-        if self._control is not None:
-            await self._control.open()
+        if self.control is not None:
+            await self.control.open()
         self._recall()
         self.shared.sweep.chores += [self._prune, self._look_if_empty]
         self.shared.fence.spawn(self.shared.sweep.run())
         self.keeper.open()
         await adopt(self.keeper, self._store.runs())
+
+    def remember(self, config: Config) -> None:
+        """What the database says about the configuration in force."""
+        self._store.retention = config.retention
+        self._store.loaded(config)
 
     def _recall(self) -> None:
         """What the operator holds, and how long starts took."""
@@ -135,8 +144,8 @@ class Gateway:
     async def _let_go(self) -> None:
         """Close what no client sees. Each step is bounded: nothing here waits for the other side."""
         self._bulletin.close()
-        if self._control is not None:
-            await self._control.close()
+        if self.control is not None:
+            await self.control.close()
         await self.shared.server.shutdown(0.1)
         self.shared.login.close()
         await self.shared.fence.close()

@@ -17,9 +17,11 @@ from hestia.roof.build import build
 from hestia.roof.config import Loaded
 from hestia.roof.gateway import Gateway
 from hestia.roof.listen import CannotStart
+from hestia.roof.reload import Reload, try_to_reload, watch_file
 from hestia.rules.addresses import TcpAddress, parse_listen
 from hestia.rules.gate import auth_is_on
 from hestia.telemetry.log import Log, capture_libraries, open_log
+from hestia.telemetry.writer import Writer
 from hestia.wire import DONE, FAILED, USAGE
 from hestia.words.spec import Config
 
@@ -27,8 +29,14 @@ GRACE_S = 30.0
 CUT_SHORT = 128  # a shell's way: 128 and the signal's number
 
 
-def serve(loaded: Loaded, *, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the gateway until a signal. The exit code says how it ended."""
+def serve(
+    loaded: Loaded,
+    load_again: Callable[[], Loaded],
+    *,
+    watch: bool = False,
+    environ: Mapping[str, str] = os.environ,
+) -> int:
+    """Run the gateway until a signal. The exit code says how it ended. `watch`: a changed file is a reload."""
     host.hold_standard_streams()
     config = loaded.config
     refused = _cannot_serve(environ)
@@ -37,7 +45,7 @@ def serve(loaded: Loaded, *, environ: Mapping[str, str] = os.environ) -> int:
     log, writer = open_log(config.log)
     try:
         with capture_libraries(log), asyncio.Runner(loop_factory=host.loop_factory(environ)) as runner:
-            return runner.run(_serve(loaded, log, writer.close, lambda: writer.dropped))
+            return runner.run(_serve(loaded, load_again, log, writer, watch=watch))
     except CannotStart as error:
         writer.close()
         return _say_and_end(str(error), USAGE if error.usage else FAILED)
@@ -64,13 +72,18 @@ def _folder(source: str | None) -> str:
     return str(Path(source).absolute().parent if source is not None else Path.cwd())
 
 
-async def _serve(loaded: Loaded, log: Log, flush: Callable[[float], None], dropped: Callable[[], int]) -> int:
+async def _serve(loaded: Loaded, load_again: Callable[[], Loaded], log: Log, writer: Writer, *, watch: bool) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(host.LoopReports(log, loop.time))
     descriptors = host.raise_descriptors()
-    gateway = build(loaded.config, log, log_dropped=dropped, descriptors=descriptors, folder=_folder(loaded.source))
+    gateway = build(
+        loaded.config, log, log_dropped=lambda: writer.dropped, descriptors=descriptors, folder=_folder(loaded.source)
+    )
+    gateway.reload = Reload(gateway, load_again, log, descriptors)
     await gateway.open()
-    with _signals(loop, log) as told:
+    if watch and loaded.source is not None:
+        gateway.shared.fence.spawn(watch_file(loaded.source, gateway.reload))
+    with _signals(loop, gateway) as told:
         _announce(loaded, gateway, log)
         gc.collect()
         gc.freeze()  # what was built for good is not looked at in every collection
@@ -81,7 +94,7 @@ async def _serve(loaded: Loaded, log: Log, flush: Callable[[float], None], dropp
         await asyncio.wait({closing, second}, return_when=asyncio.FIRST_COMPLETED)
         if not closing.done():
             log.event("gateway.stopped", "warning", unfinished=gateway.busy()["leases"])
-            flush(0.5)
+            writer.close(0.5)
             os._exit(CUT_SHORT + second.result().value)
         second.cancel()
         log.event("gateway.stopped", unfinished=closing.result())
@@ -89,12 +102,12 @@ async def _serve(loaded: Loaded, log: Log, flush: Callable[[float], None], dropp
 
 
 @contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, log: Log) -> Iterator[asyncio.Queue[signal.Signals]]:
-    """TERM and INT end the gateway; HUP never does. SIGPIPE is ignored by Python itself."""
+def _signals(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> Iterator[asyncio.Queue[signal.Signals]]:
+    """TERM and INT end the gateway; HUP reads the configuration again. SIGPIPE is ignored by Python itself."""
     told: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.put_nowait, number)
-    loop.add_signal_handler(signal.SIGHUP, log.event, "config.reload_unsupported", "warning")
+    loop.add_signal_handler(signal.SIGHUP, lambda: gateway.shared.fence.spawn(try_to_reload(gateway.reload)))
     try:
         yield told
     finally:

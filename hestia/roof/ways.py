@@ -25,6 +25,10 @@ class Ways:
         verifies = {service.id: service.tls_verify for service in config.services.values()}
         self._contexts = {id_: upstream_tls(id_, verify) for id_, verify in verifies.items() if verify is not True}
 
+    def follow(self, after: Ways) -> None:
+        """After a reload: what was read for it, CA files too."""
+        self._contexts = after._contexts
+
     def to(self, life: Life, url: str) -> Place:
         """A place of its own for each address: connections to another one are of no use."""
         spec, place = life.owner.spec, life.spec

@@ -12,7 +12,7 @@ from hestia.telemetry.tally import NOTHING, Row, Sums, Tally
 from hestia.words.activity import Usage
 
 WRITTEN_EVERY_S = 10.0
-"""So much of the counts is lost when the gateway is killed; the minutes themselves are exact to a look (half a second)."""
+"""So much of the counts is lost when the gateway is killed. A minute's end is exact to a look, half a second."""
 
 
 class Minutes:

@@ -92,16 +92,10 @@ def test_no_permission_is_exit_4(folder):
     try:
         with listening(f"{outside}/c.sock"):
             os.chmod(f"{outside}/c.sock", 0o600)
-            pid = os.fork()
-            if pid == 0:
-                os.setgid(54321)
-                os.setuid(54321)
-                try:
-                    with Client(Where(f"{outside}/c.sock", "")):
-                        os._exit(0)
-                except Failed as failed:
-                    os._exit(failed.code if "no permission" in failed.words else 99)
-            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
+            code = "import os, sys, hestia.ctl.act as _; from hestia.ctl.main import main; os.setgid(54321); os.setuid(54321); sys.exit(main(['ping']))"
+            done = subprocess.run([sys.executable, "-c", code], env=environ(HESTIA_SOCKET=f"{outside}/c.sock"), capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (4, "")
+        assert done.stderr.startswith(f"hestiactl: no permission for the control socket {outside}/c.sock (from $HESTIA_SOCKET)")
     finally:
         os.unlink(f"{outside}/c.sock")
         os.rmdir(outside)

@@ -14,7 +14,7 @@ from hestia.ports import LaunchFailed
 from hestia.words.launch_spec import SwarmLaunch
 from hestia.words.run import Run
 from tests.engines.dockerd import IMAGE, Dockerd, dockerd
-from tests.support.conformance import Cancelled, Failing, Lives, started, until
+from tests.support.conformance import Failing, Lives, Shelf, cancelled_at, started, until
 from tests.whole.program import free_port
 
 NUMBERS = itertools.count(1)
@@ -84,10 +84,24 @@ class RealRig:
         return len(self.engine.call("GET", f'/containers/json?filters={{"label":["{label}"]}}'))
 
 
-class TestSwarmKeeps(Lives, Cancelled, Failing):
+# Each end of a task takes seconds here, so it is cancelled at a few waits only; the double is at every one.
+class TestSwarmKeeps(Lives, Failing):
     @pytest.fixture
     async def rig(self, engine):
         return RealRig(engine)
+
+
+@pytest.mark.parametrize("wait", (4, 9, 14))
+async def test_a_start_and_a_stop_may_be_cancelled(engine, launcher, wait):
+    rig = RealRig(engine)
+    shelf = Shelf(rig.make_run())
+    await cancelled_at(launcher.start(shelf.run, shelf.record), wait)
+    await rig.new_gateway().stop(shelf.kept())
+    assert await rig.running_really(shelf.run) == 0
+    await launcher.start(shelf.run, shelf.record)
+    await cancelled_at(launcher.stop(shelf.run), wait)
+    await launcher.stop(shelf.run)
+    assert await rig.running_really(shelf.run) == 0
 
 
 async def test_its_output_can_be_read_and_followed_while_it_runs(engine, launcher):

@@ -4,11 +4,12 @@ import asyncio
 import os
 import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.life.serving import Diary, alive, ask, detail, launched, problem, processes_of, program, reaches, state, told, until, waiting
-from tests.support.gateway import running
+from tests.life.serving import Diary, alive, ask, detail, launched, problem, processes_of, program, reaches, running, state, told, until, waiting
 
 
 async def test_a_request_to_a_cold_service_starts_it_and_gets_its_answer(diary):
@@ -188,39 +189,52 @@ def free_port() -> int:
         return port
 
 
-async def somebody(diary: Diary, port: int) -> asyncio.subprocess.Process:
-    """Started by somebody else, and listening."""
-    child = await asyncio.create_subprocess_exec(*program(diary, port=port))
-    await until(lambda: diary.lines("listen"))
-    return child
+@asynccontextmanager
+async def somebody(diary: Diary, port: int, *flags: object) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that somebody else started."""
+    child = await asyncio.create_subprocess_exec(*program(diary, *flags, port=port))
+    try:
+        await until(lambda: diary.starts)
+        yield child
+    finally:
+        child.kill()
+        await child.wait()
 
 
 async def test_what_answers_already_is_used_as_it_is_and_only_forgotten_when_idle(diaries, diary):
     port, theirs = free_port(), diaries("theirs")
-    child = await somebody(theirs, port)
-    async with running({"a": launched(diary, port=port, idle_timeout="200ms")}) as run:
-        assert (await run.ask(ask())).status == 200
-        assert run.gateway.commands.status("a").managed is False
-        await reaches(run, "cold")
-        assert (await run.ask(ask())).status == 200
-    assert (diary.starts, child.returncode) == ([], None)
-    child.terminate()
-    await child.wait()
+    async with somebody(theirs, port) as child:
+        await until(lambda: theirs.lines("listen"))
+        async with running({"a": launched(diary, port=port, idle_timeout="200ms")}) as run:
+            assert (await run.ask(ask())).status == 200
+            assert run.gateway.commands.status("a").managed is False
+            await reaches(run, "cold")
+            assert (await run.ask(ask())).status == 200
+        assert (diary.starts, child.returncode) == ([], None)
 
 
-async def test_a_stranger_on_the_port_of_what_we_started_is_not_taken_for_it(diaries, diary):
+async def test_a_stranger_on_the_port_of_what_we_started_is_not_taken_for_it(diaries, diary, gate):
     """It began to listen after the check and before our own could."""
     port, theirs = free_port(), diaries("theirs")
-    async with running({"a": launched(diary, "--delay", 1, port=port, health_interval="50ms")}) as run:
+    async with somebody(theirs, port, "--gate", gate), running({"a": launched(diary, "--delay", 1, port=port)}) as run:
         client = await waiting(run, ask())
         await until(lambda: diary.starts)
-        child = await somebody(theirs, port)
+        gate.touch()
         answer = await client.answer()
         assert problem(answer) == (503, "start_failed")
         assert "the port is taken" in detail(answer)
         assert theirs.requests == []
-    child.terminate()
-    await child.wait()
+
+
+async def test_a_port_that_is_taken_by_what_does_not_pass_the_check_fails_the_start_with_its_own_words(diaries, diary):
+    port, theirs = free_port(), diaries("theirs")
+    service = launched(diary, port=port, health_url=f"http://127.0.0.1:{port}/health")
+    async with somebody(theirs, port, "--health", "404 No"), running({"a": service}) as run:
+        await until(lambda: theirs.lines("listen"))
+        answer = await run.ask(ask())
+        assert problem(answer) == (503, "start_failed")
+        assert "Address already in use" in detail(answer)
+        assert theirs.requests == []
 
 
 # --- many

@@ -403,6 +403,9 @@ class Storm:
         assert len(service.line) <= service.spec.queue_size
         for waiter in service.line:
             assert waiter.deadline >= now, f"{service}: somebody waits for too long"
+        shown = (service.state, service.open)
+        service.refresh()
+        assert shown == (service.state, service.open), f"{service} showed {shown}"
         if service.open is not None:
             assert service.open.hot and service.state == "hot", service
         if service.state == "hot":

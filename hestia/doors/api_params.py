@@ -1,0 +1,65 @@
+"""What a request says, as the parameters of a use-case: by its path, its query and its body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import fields
+
+from hestia.doors.api_routes import Found
+from hestia.doors.guest import Asked
+from hestia.doors.verbs import VERBS
+from hestia.doors.verbs_params import BadParams
+
+
+async def params_of(request: Asked, found: Found) -> dict[str, Any]:
+    """Raises Refusal. The query counts before the body; what it says beyond the endpoint's parameters is ignored."""
+    given = await _of_body(request, found.route.query)
+    given |= of_query(request.rel_url.query, found)
+    if found.subject is not None:
+        given[found.route.names] = found.subject
+    return given
+
+
+def of_query(query: Mapping[str, str], found: Found) -> dict[str, Any]:
+    """Text, read as the parameter's type: an address has no numbers and no switches."""
+    route = found.route
+    types = {field.name: field.type for field in fields(VERBS[route.verb].params)}
+    return {name: _read(name, query[name], types[name]) for name in route.query if name in query}
+
+
+def _read(name: str, text: str, wanted: Any) -> Any:
+    if wanted is bool and not text:
+        return True  # `?wait`
+    try:
+        return msgspec.convert(text, wanted)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return msgspec.convert(text, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadParams(f"{name}: {error}") from None
+
+
+async def _of_body(request: Asked, known: tuple[str, ...]) -> dict[str, Any]:
+    """A body is JSON or a mistake, also where none is needed: a form of another page's cannot send JSON."""
+    if not request.body_exists:
+        return {}
+    if request.content_type != "application/json":
+        raise BadParams("the body is no JSON: send it with Content-Type: application/json")
+    data = await request.body()
+    if not data or request.method != "POST":
+        return {}
+    try:
+        said = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadParams(f"the body is no JSON: {error}") from None
+    if not isinstance(said, dict):
+        raise BadParams("the body is no JSON object")
+    unknown = [name for name in said if name not in known]
+    if unknown:
+        takes = f"; there are: {', '.join(known)}" if known else "; this takes none"
+        raise BadParams(f"the body has the unknown field {ascii(unknown[0][:64])}{takes}")
+    return said

@@ -1,0 +1,120 @@
+"""From the configuration in force to the one on disk: all of it, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from hestia.doors.verbs_answers import Reloaded
+from hestia.roof.in_force import put_in_force, relayed_of
+from hestia.roof.listen import CannotStart
+from hestia.roof.ways import Ways
+from hestia.rules.marks import ConfigError
+from hestia.words.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hestia.roof.config import Loaded
+    from hestia.roof.gateway import Gateway
+    from hestia.telemetry.log import Log
+    from hestia.words.spec import Config
+
+LOOK_EVERY, SETTLED_AFTER = 1.0, 0.2
+NEED_RESTART = ("data_dir", "control_socket", "control_group")
+
+
+class Reload:
+    """One at a time. What is wrong is said, and then nothing has changed."""
+
+    def __init__(self, gateway: Gateway, load: Callable[[], Loaded], log: Log, descriptors: int) -> None:
+        self._gateway = gateway
+        self._load = load
+        self._log = log
+        self._descriptors = descriptors
+        self._turn = asyncio.Lock()
+
+    async def __call__(self) -> Reloaded:
+        """Raises ConfigError, and Refusal for an address that cannot be listened on."""
+        async with self._turn:
+            try:
+                loaded = await asyncio.to_thread(self._load)
+                return await self._follow(loaded)
+            except ConfigError as error:
+                self._reject("; ".join(map(str, error.mistakes)))
+                raise
+            except CannotStart as error:
+                self._reject(str(error))
+                raise Refusal("bad_request", f"{error}; nothing has changed") from error
+
+    def _reject(self, detail: str) -> None:
+        self._log.event("config.rejected", "error", detail=detail)
+
+    async def _follow(self, loaded: Loaded) -> Reloaded:
+        gateway, before = self._gateway, self._gateway.config
+        config, stuck = _without(before, loaded.config)
+        ways = Ways(config)
+        ways.loop_tag = gateway.shared.loop_tag
+        following = gateway.listening.prepare(config)
+        # From here on nothing can go wrong, and until the last line nothing waits.
+        gateway.config = config
+        gateway.ways.follow(ways)
+        changes = gateway.keeper.adopt(config)
+        gateway.relayed = relayed_of(config, gateway.keeper, gateway.relayed)
+        put_in_force(config, gateway.keeper, gateway.shared, gateway.relayed, self._descriptors)
+        gateway.keys.settle()
+        gateway.remember(config)
+        self._log.set_level(config.log.level)
+        await gateway.listening.follow(following)
+        self._log.event(
+            "config.reloaded",
+            added=changes.added,
+            removed=changes.removed,
+            changed=changes.changed,
+            needs_restart=stuck,
+        )
+        return Reloaded(
+            file=loaded.source,
+            added=changes.added,
+            removed=changes.removed,
+            changed=changes.changed,
+            needs_restart=stuck,
+            warnings=loaded.warnings,
+        )
+
+
+async def try_to_reload(reload: Reload) -> None:
+    """For a signal: what is wrong was said in the log, and there is nobody else to tell."""
+    with contextlib.suppress(ConfigError, Refusal):
+        await reload()
+
+
+async def watch_file(source: str, reload: Reload) -> None:
+    """Until cancelled: the file is looked at by its name, so one that is replaced or linked anew is seen too."""
+    seen = _stamp(source)
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        now = _stamp(source)
+        if now is None or now == seen:
+            continue
+        await asyncio.sleep(SETTLED_AFTER)  # an editor may still be writing
+        if _stamp(source) == now:
+            seen = now
+            await try_to_reload(reload)
+
+
+def _stamp(source: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(source)  # noqa: PTH116 - links are followed either way; this runs every second
+    except OSError:
+        return None  # between the two steps of a replacement
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def _without(before: Config, after: Config) -> tuple[Config, tuple[str, ...]]:
+    """What only a restart can change stays as it is, and is said."""
+    stuck = tuple(key for key in NEED_RESTART if getattr(before, key) != getattr(after, key))
+    fields = {key: getattr(after, key) for key in after.__struct_fields__}
+    return type(after)(**{**fields, **{key: getattr(before, key) for key in stuck}}), stuck
