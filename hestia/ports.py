@@ -81,13 +81,36 @@ class HasOwner(Protocol):
 
 @runtime_checkable
 class HasLogs(Protocol):
-    """A launcher that has the output of what it started, also after its end."""
+    """A launcher that has the output of what it started, also after its end where the engine keeps it."""
 
     async def lines(self, run: Run, last: int) -> list[str]:
         """The last lines, oldest first. Raises nothing but cancellation; no output is no line."""
 
     def follow(self, run: Run) -> AsyncIterator[str]:
         """Lines as they come, from now on, until cancelled."""
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A launcher that finds its thing by its name: `stopped` is the truth, whoever started it last."""
+
+    named: bool
+
+
+@runtime_checkable
+class Pausing(Protocol):
+    """A launcher whose `stop` may only pause."""
+
+    async def end(self, run: Run) -> None:
+        """Stop it for good: for a command, a shutdown, a failed attempt, or when its room is needed."""
+
+
+@runtime_checkable
+class Noticing(Protocol):
+    """A launcher that notices when somebody else starts its thing."""
+
+    async def came(self, run: Run) -> None:
+        """Waits until it runs. Holds nothing when cancelled."""
 
 
 class Check(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hestia import __version__
-from hestia.wire import DONE, INTERRUPTED, USAGE
+from hestia.wire import DONE, FAILED, INTERRUPTED, USAGE
 
 if TYPE_CHECKING:
     from hestia.roof.config import Loaded
@@ -58,6 +58,14 @@ def load(path: str | None, flags: dict[str, object]) -> "Loaded | None":
         for mistake in error.mistakes:
             print(mistake, file=sys.stderr)
         return None
+
+
+def doctor(asked: argparse.Namespace) -> int:
+    """Say what is wrong with this set-up, or will surprise."""
+    from hestia.cli.doctor import doctor as look
+
+    loaded = load(asked.config, {})
+    return FAILED if loaded is None else look(loaded, os.environ)
 
 
 def hash_password(_: argparse.Namespace) -> int:
@@ -142,6 +150,7 @@ COMMANDS: Final = {
     "check": Command(check, check_flags),
     "schema": Command(schema),
     "demo": Command(demo, demo_flags),
+    "doctor": Command(doctor, config_flag),
     "hash-password": Command(hash_password),
     "version": Command(version),
 }

@@ -39,28 +39,24 @@ class Ends:
         service.start_policy.again = service.wanted = False
         service.kept_cold = service.kept_cold or cause == "command"
         service.refuse_all(Refusal("stopped", f"{service.id}: {WHY.get(cause, 'it was stopped by a command')}"))
-        until = service.fleet.clock() + (service.spec.drain_timeout if drain is None else drain)
-        self._until = min(self._until, until) if service.ending else until
-        self._cause = cause
-        service.ending = True
         for owner in service.needs.owners():
             owner.stop(cause, drain=drain)
         service.needing.clear()
-        for life in service.lives:
-            if not life.hot:
-                self._end(life)
-        service.refresh()
-        self.go_on()
+        self._begin(cause, service.spec.drain_timeout if drain is None else drain)
 
     def make_way(self) -> None:
         """Its places are others from now on: it ends as by a stop, but whoever waits goes on waiting."""
-        service = self.service
-        service.start_policy.candidates = []
-        self._until = service.fleet.clock() + service.spec.drain_timeout
-        self._cause = "reload"
-        service.ending = True
-        for owner in service.needs.owners():
+        self.service.start_policy.candidates = []
+        for owner in self.service.needs.owners():
             owner.stop("reload")
+        self._begin("reload", self.service.spec.drain_timeout)
+
+    def _begin(self, cause: Cause, drain: float) -> None:
+        service = self.service
+        until = service.fleet.clock() + drain
+        self._until = min(self._until, until) if service.ending else until
+        self._cause = cause
+        service.ending = True
         for life in service.lives:
             if not life.hot:
                 self._end(life)
@@ -131,7 +127,7 @@ class Ends:
         idle_for = service.fleet.clock() - max(life.idle_since for life in hot)
         service.say("service.idle", cause="idle", idle_s=round(idle_for, 3))
         service.start_policy.candidates = []
-        for life in service.lives:
+        for life in hot:  # one that still drains is not cut short
             service.fleet.apply(life, Stop("idle"))
 
     # --- death

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from math import ceil, inf
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hestia.core.changes import Changes, adopt, settle_change
 from hestia.core.life import Life
 from hestia.core.machine import Machine
+from hestia.core.refusals import held, in_the_way
 from hestia.core.room import Pool, Rooms
 from hestia.core.service import Service
 from hestia.core.starts import under_way
@@ -225,7 +226,7 @@ class Fleet:
                 service.needs.lease(life)
 
     def what_is_in_the_way(self, life: Life) -> str:
-        return self.rooms.what_is_in_the_way(life)
+        return in_the_way(self, life)
 
     def needs_of(self, life: Life) -> dict[str, float]:
         return dict(life.owner.spec.needs) if not life.settings.machine else {}
@@ -352,7 +353,7 @@ class Fleet:
             return None
         machines = " and ".join(sorted({life.machine for life in service.lives}))
         whats = {self.held_all_until: "everything", service.held_until: service.id}
-        return _held(whats.get(until, f"the machine {machines}"), until - self.wall())
+        return held(whats.get(until, f"the machine {machines}"), until - self.wall())
 
     def held_until(self, service: Service) -> float | None:
         """By the calendar; `FOREVER`. One that has a machine that is not held may start there."""
@@ -368,12 +369,6 @@ class Fleet:
         if until is None or (until != FOREVER and until <= self.wall()):
             return None
         return until - self.wall() if until != FOREVER else FOREVER
-
-
-def _held(what: str, left: float) -> Refusal:
-    if left == FOREVER:
-        return Refusal("held", f"the operator holds {what} until it is started (`hestiactl start`)")
-    return Refusal("held", f"the operator holds {what} for another {ceil(left)} s", retry_after=max(1, ceil(left)))
 
 
 __all__ = ["Fleet", "World"]

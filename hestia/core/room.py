@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from hestia.words.states import STARTING, AskIdle, Phase, Room, Stop
+from hestia.words.states import AskIdle, Phase, Room, Stop
 
 if TYPE_CHECKING:
     from hestia.core.fleet import Fleet
@@ -156,7 +156,7 @@ class Rooms:
                     self._go_on(life, each, others, plan, yields)
                     return
         if not wanted_by_anybody:
-            life.owner.drop(life)
+            life.owner.start_policy.drop(life)
 
     def _go_on(self, life: Life, chosen: Life, others: list[Life], plan: Plan, yields: set[Life]) -> None:
         if plan.kind == FITS:
@@ -166,7 +166,7 @@ class Rooms:
             else:
                 chosen.room = True
                 self._reserve(chosen, others)
-                life.owner.instead(life, chosen)
+                life.owner.start_policy.instead(life, chosen)
         elif plan.kind == MAKES:
             for victim in plan.victims:
                 self._move(victim)
@@ -228,20 +228,6 @@ class Rooms:
         ]
         self.due = min(times, default=None)
 
-    def what_is_in_the_way(self, life: Life) -> str:
-        """For the one who waited in vain."""
-        fleet = self._fleet
-        capacity = fleet.machines[life.machine].spec.capacity
-        wanted = fleet.closure(life)[1]
-        holders = [each for each in fleet.places() if each.machine == life.machine and each.room and each is not life]
-        names = ", ".join(
-            f"{each.owner.id} ({_why(each)})" for each in holders if _shares(fleet.needs_of(each), wanted)
-        )
-        amounts = ", ".join(
-            f"{amount:g} of {capacity[name]:g} {name}" for name, amount in wanted.items() if name in capacity
-        )
-        return f"it needs {amounts} on {life.machine}; there are {names or 'others before it'}"
-
 
 def _is_ending(life: Life) -> bool:
     """Whether its room will be free soon. Between two attempts it stays taken; what cannot be stopped keeps it."""
@@ -252,16 +238,6 @@ def _is_ending(life: Life) -> bool:
 
 def _is_free(life: Life, now: float) -> bool:
     return not life.leases and now >= life.hot_at + life.owner.spec.min_hot
-
-
-def _why(life: Life) -> str:
-    if life.leases:
-        return f"{life.leases} in use"
-    return "starting" if life.phase in STARTING else str(life.phase)
-
-
-def _shares(needs: dict[str, float], wanted: dict[str, float]) -> bool:
-    return bool(needs.keys() & wanted.keys())
 
 
 def _fits(free: dict[str, float], wanted: dict[str, float]) -> bool:

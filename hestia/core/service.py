@@ -7,13 +7,14 @@ here waits and nothing knows a clock: `fleet` has both.
 
 from __future__ import annotations
 
-from math import ceil, inf
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from hestia.core.ends import Ends
 from hestia.core.life import Life
 from hestia.core.line import Line, Waiter
 from hestia.core.needs import Needs
+from hestia.core.refusals import did_not_start, too_long
 from hestia.core.settings import settings_of_place
 from hestia.core.starts import Starts, under_way
 from hestia.words.notes import Note
@@ -169,8 +170,7 @@ class Service:
         if refusal is not None:
             return refusal
         if self.state == "failed":
-            left = max(1, ceil((self.due or 0.0) - self.fleet.clock()))
-            return Refusal("start_failed", f"{self.id} did not start: {self.last_error}", retry_after=left)
+            return did_not_start(self, (self.due or 0.0) - self.fleet.clock())
         if self.spec.waiting == "refuse" and self.state != "hot":
             return Refusal("cold", f"{self.id} is {self.state} and says `waiting: refuse`")
         return None
@@ -221,10 +221,6 @@ class Service:
         self.cause, self.request_id = "adoption", request_id
         self.began = self.fleet.clock()
 
-    def fail(self, reason: str) -> None:
-        """Every attempt at every place failed."""
-        self.start_policy.fail(reason)
-
     def cool_down_over(self) -> None:
         """A command, a retry, readiness that was seen, or time ends it."""
         self.due = None
@@ -239,14 +235,6 @@ class Service:
     def may_stop(self, life: Life, *, yes: bool, cause: Cause) -> None:
         """The answer to whether it works without a request."""
         self.end_policy.answered(life, yes=yes, cause=cause)
-
-    def instead(self, life: Life, other: Life) -> None:
-        """There is room for `other` and none for `life`."""
-        self.start_policy.instead(life, other)
-
-    def drop(self, life: Life) -> None:
-        """Nobody wants this start any more, which still waits for room."""
-        self.start_policy.drop(life)
 
     def set_warm(self, *, inside: bool) -> None:
         """Inside a window it is hot without a request, but for a stop by command: that holds for the window's rest."""
@@ -320,7 +308,7 @@ class Service:
     def look(self, now: float) -> None:
         """What is overdue: waiters, pages, the cool-down."""
         for waiter in self.line.overdue(now):
-            self.fleet.do(Refuse(waiter, self._too_long(waiter)))
+            self.fleet.do(Refuse(waiter, too_long(self)))
         for key in [key for key, until in self.pages.items() if until <= now]:
             del self.pages[key]
         if self.due is not None and self.due <= now:
@@ -332,18 +320,6 @@ class Service:
         """When `look` has something to do."""
         times = [self.due, self.line.due, *self.pages.values()]
         return min((time for time in times if time is not None), default=inf)
-
-    def _too_long(self, waiter: Waiter) -> Refusal:
-        waited = f"waited {self.spec.queue_timeout:g} s (`queue_timeout`)"
-        life = next((each for each in self.lives if each.phase is Phase.ROOM), None)
-        if life is not None:
-            return Refusal("no_room", f"{self.id} {waited}: {self.fleet.what_is_in_the_way(life)}")
-        if self.state == "hot":
-            return Refusal("wait_timeout", f"{waited} for one of `max_concurrency` turns of {self.id}")
-        reason = next((each.reason for each in self.lives if each.reason), None)
-        return Refusal(
-            "wait_timeout", f"{waited} for {self.id}, which is {self.state}" + (f": {reason}" if reason else "")
-        )
 
     # --- what follows from the places
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING
 
-from hestia.words.refusal import Refusal
+from hestia.core.refusals import did_not_start
 from hestia.words.states import STARTING, Elsewhere, Phase, Start
 
 if TYPE_CHECKING:
@@ -137,8 +136,7 @@ class Starts:
         service.say(
             "service.start_failed", cause=service.cause, request_id=service.request_id, took_s=took, reason=reason
         )
-        left = max(1, ceil(service.spec.failure_cooldown))
-        service.refuse_all(Refusal("start_failed", f"{service.id} did not start: {reason}", retry_after=left))
+        service.refuse_all(did_not_start(service, service.spec.failure_cooldown))
         service.needs.failed(f"{service.id}, which it depends on, did not start: {reason}")
         service.refresh()
 

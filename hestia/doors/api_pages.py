@@ -1,4 +1,4 @@
-"""Hestia's own pages that are no use-case: where things are, that it lives, and for now a plain list as the dashboard."""
+"""Hestia's own pages that are no use-case: which addresses there are, and for now a plain list as the dashboard."""
 
 from __future__ import annotations
 

@@ -61,5 +61,5 @@ async def _of_body(request: Asked, known: tuple[str, ...]) -> dict[str, Any]:
     unknown = [name for name in said if name not in known]
     if unknown:
         takes = f"; there are: {', '.join(known)}" if known else "; this takes none"
-        raise BadParams(f"the body has the unknown field {ascii(unknown[0][:64])}{takes}")
+        raise BadParams(f"the body has the unknown field {unknown[0][:64]!a}{takes}")
     return said

@@ -16,7 +16,7 @@ DO: Final = "POST, OPTIONS"
 
 
 class Route(NamedTuple):
-    """One endpoint. `{name}` in its path is the verb's parameter `names`; `query` are those that the address may give."""
+    """One endpoint. What its path names is the verb's parameter `names`; `query` are those that the query may give."""
 
     method: str
     path: str

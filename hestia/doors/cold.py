@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hestia.h1.framing import Chunked, drop_trailer
 from hestia.h1.grammar import BadMessage
-from hestia.h1.problem import _cors as cors_fields
+from hestia.h1.problem import cors_fields
 from hestia.rules.last_answers import LONGEST
 
 if TYPE_CHECKING:

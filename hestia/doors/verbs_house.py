@@ -70,7 +70,7 @@ class Archive(Protocol):
 class Figures(Protocol):
     """What was counted and measured."""
 
-    def metrics(self, service: str | None, /) -> Mapping[str, Any]: ...
+    def metrics(self, service: str | None, /) -> Any: ...
 
 
 class Settings(Protocol):

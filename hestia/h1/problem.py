@@ -92,7 +92,7 @@ def problem_headers(
     ]
     if navigation:
         fields.append(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
-    return fields + _advice(refusal) + _cors(origin, cors_origins)
+    return fields + _advice(refusal) + cors_fields(origin, cors_origins)
 
 
 def _advice(refusal: Refusal) -> list[tuple[str, str]]:
@@ -107,7 +107,7 @@ def _advice(refusal: Refusal) -> list[tuple[str, str]]:
     return fields
 
 
-def _cors(origin: str | None, cors_origins: frozenset[str]) -> list[tuple[str, str]]:
+def cors_fields(origin: str | None, cors_origins: frozenset[str]) -> list[tuple[str, str]]:
     """`Vary` stands as soon as any origin is listed: what one origin got must not be reused for another."""
     if not cors_origins:
         return []

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from hestia.core.machine import Machine
     from hestia.core.service import Service
     from hestia.keeper.keeper import Keeper
+    from hestia.ports import HasLogs
     from hestia.words.notes import Cause
+    from hestia.words.run import Run
     from hestia.words.status import MachineStatus, ServiceStatus
 
 
@@ -26,6 +28,10 @@ class Commands:
         self._fleet = keeper.fleet
 
     # --- services
+
+    def logs(self, id_: str) -> tuple[HasLogs, Run] | None:
+        """Whom to ask for the output of what it launched, and about which run."""
+        return self._keeper.logs(self._keeper.service(id_))
 
     def status(self, id_: str) -> ServiceStatus:
         return self._status(self._keeper.service(id_))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from hestia.core.fleet import Fleet, World
 from hestia.fence import Fence
 from hestia.keeper.runs import bare_run, base_url_of, check_of
-from hestia.keeper.works import WORKS
-from hestia.ports import HasLogs, Watchable
+from hestia.keeper.works import WORKS, notice
+from hestia.ports import HasLogs, Noticing, Watchable
 from hestia.rules.hours import inside, time_zone
 from hestia.words.refusal import Refusal
 from hestia.words.states import (
@@ -68,6 +68,7 @@ class Keeper:
         self._todo: deque[Any] = deque()
         self._performing = False
         self._works: dict[Life, asyncio.Task[None]] = {}
+        self._notices: dict[Life, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._ways: dict[Life, str] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -81,6 +82,8 @@ class Keeper:
     def open(self) -> None:
         """Begin to keep time: what is due, and what the calendar says."""
         self.fence.spawn(self._tick())
+        for life in self.fleet.places():
+            self._notice(life)
         self._set_timer()
 
     async def stop_all_for_good(self) -> None:
@@ -149,6 +152,17 @@ class Keeper:
         work = WORKS.get(life.phase)
         if work is not None:
             self._works[life] = self.fence.spawn(self._work(life, epoch, work, before))
+        self._notice(life)
+
+    def _notice(self, life: Life) -> None:
+        """A cold place whose launcher can tell is listened for: somebody else may start it."""
+        before = self._notices.pop(life, None)
+        if before is not None and before is not _current():
+            before.cancel()
+        if _cold(life) and not life.settings.machine and life.spec.launch is not None and not self.fleet.closing:
+            launcher: Any = self.outside.launcher_for(life.spec.launch)
+            if isinstance(launcher, Noticing):
+                self._notices[life] = self.fence.spawn(notice(self, life))
 
     async def _work(self, life: Life, epoch: int, work: Any, before: asyncio.Task[None] | None) -> None:
         if before is not None and not before.done():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from hestia.keeper.runs import bare_run, base_url_of, check_of, must_be_known, new_run
-from hestia.ports import HasHealth, HasOwner, LaunchFailed, Seen, Telling, Watchable
+from hestia.ports import HasHealth, HasOwner, LaunchFailed, Named, Noticing, Pausing, Seen, Telling, Watchable
 from hestia.words.run import Told
 from hestia.words.states import (
     Exited,
@@ -38,27 +38,43 @@ NOT_TOLD_YET = "no HESTIA_BASE_URL=<url> came in its output yet"
 
 async def check(keeper: Keeper, life: Life, tell: Tell) -> None:
     """Does it answer already? Then it is used as it is; it is ours only if its launcher knows it."""
+    launcher = _launcher(keeper, life)
+    named = isinstance(launcher, Named)
+    if named and await launcher.state(bare_run(life, keeper.outside)) == "stopped":
+        tell(NotFound("its launcher says that it is stopped"))  # a paused container would still take connections
+        return
     seen = await _see(keeper, life)
     if seen.reason is not None:
         tell(NotFound(seen.reason))
         return
-    run = await known_as_ours(keeper, life)
+    tell(Found(await _as_ours(keeper, life)))
+
+
+async def _as_ours(keeper: Keeper, life: Life) -> Run | None:
+    """It is ready. Written down and watched, if its launcher can find it by name; else it is somebody else's."""
+    run = None
+    if life.spec.launch is not None:
+        run = bare_run(life, keeper.outside)
+        if await _launcher(keeper, life).state(run) != "running":
+            run = None
     if run is not None:
         life.run = run
         await keeper.outside.records.record(run)
         watch_end(keeper, life, run)
     keeper.set_way(life)
-    tell(Found(run))
+    return run
 
 
-async def known_as_ours(keeper: Keeper, life: Life) -> Run | None:
-    """What runs there, if its launcher can find it by name."""
-    if life.spec.launch is None:
-        return None
+async def notice(keeper: Keeper, life: Life) -> None:
+    """While it is cold somebody else may start it: then it is found, and falls asleep like any other."""
+    launcher = _launcher(keeper, life)
     run = bare_run(life, keeper.outside)
-    assert run.launch is not None  # noqa: S101 - filled in from one that is there
-    state = await keeper.outside.launcher_for(run.launch).state(run)
-    return run if state == "running" else None
+    while isinstance(launcher, Noticing):
+        await launcher.came(run)
+        if (await _see(keeper, life)).reason is None:
+            keeper.fleet.tell(life, Found(await _as_ours(keeper, life)))
+            return
+        await asyncio.sleep(life.owner.spec.health_interval)
 
 
 async def launch(keeper: Keeper, life: Life, tell: Tell) -> None:
@@ -182,7 +198,9 @@ async def stop(keeper: Keeper, life: Life, tell: Tell) -> None:
     stopper = run.stop_with or run.launch if run is not None else None
     if run is not None and stopper is not None and life.settings.stops:
         try:
-            await keeper.outside.launcher_for(stopper).stop(run)
+            launcher: Any = keeper.outside.launcher_for(stopper)
+            for_good = isinstance(launcher, Pausing) and life.stop_cause != "idle"
+            await (launcher.end(run) if for_good else launcher.stop(run))
         except LaunchFailed as problem:
             tell(StopFailed(str(problem)))
             return

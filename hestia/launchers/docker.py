@@ -43,6 +43,8 @@ class Docker:
     `docker_host` is the value of DOCKER_HOST and `runtime_dir` that of XDG_RUNTIME_DIR; None where they are not set.
     """
 
+    named = True
+
     def __init__(self, docker_host: str | None = None, runtime_dir: str | None = None) -> None:
         self._docker_host = docker_host
         self._runtime_dir = runtime_dir

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +32,9 @@ ASKED, DONE = "asked", "done"  # the handle: a start was begun; it ended as a su
 SSH_FAILED = 255
 COULD_NOT_RUN = frozenset({126, 127, SSH_FAILED})
 BEGAN = "hestia-ssh-began"
+DROPPED = re.compile(
+    r"^(?:Connection to \S+ closed by remote host|Read from remote host |client_loop: |Timeout, server )", re.MULTILINE
+)
 LONGEST_FOLDER = 104 - 60  # of a unix socket's path: %C is 40 characters, and ssh appends some while it binds
 REMEMBERED = 1000
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3")
@@ -118,8 +122,7 @@ class SshLauncher:
                     "launch.stop is not set: Hestia cannot stop it (stop_with can name another launcher)"
                 )
             said = await self._run(launch, f"echo {BEGAN}; {launch.stop}", self._pace.stop, shared=False)
-            dropped = said.code == SSH_FAILED and BEGAN in said.out
-            if said.code != 0 and not dropped and await self._state(run, launch) != "stopped":
+            if said.code != 0 and not _dropped(said) and await self._state(run, launch) != "stopped":
                 raise LaunchFailed(f"its stop command {_words(launch, said)}")
             self._remember(run, "stopped")
 
@@ -211,6 +214,11 @@ def _launch(run: Run, *, stop: bool = False) -> SshLaunch:
         if isinstance(way, SshLaunch):
             return way
     raise LaunchFailed("no ssh command has a part in it")
+
+
+def _dropped(said: Said) -> bool:
+    """Whether the command had begun. Its own word may be lost with the connection; then ssh says of which it was."""
+    return said.code == SSH_FAILED and (BEGAN in said.out or DROPPED.search(said.err) is not None)
 
 
 def _words(launch: SshLaunch, said: Said) -> str:

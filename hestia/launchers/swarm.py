@@ -88,6 +88,8 @@ class Task(Struct, frozen=True, rename="pascal"):
 class Swarm:
     """Start, stop and state, why its tasks do not run, and their output. The engine is found as for `docker`."""
 
+    named = True
+
     def __init__(self, docker_host: str | None = None, runtime_dir: str | None = None) -> None:
         self._docker_host = docker_host
         self._runtime_dir = runtime_dir

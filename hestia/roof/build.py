@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from hestia import __version__
 from hestia.doors.api import Api, Gauges
 from hestia.doors.cold_door import ColdDoor
+from hestia.doors.control import Control
 from hestia.doors.guest import Server
 from hestia.doors.login import Login
 from hestia.doors.session import Sessions
 from hestia.doors.shared import Shared
+from hestia.doors.verbs import Verbs
 from hestia.keeper.commands import Commands
 from hestia.keeper.keeper import Keeper
 from hestia.keeper.outside import Outside
@@ -25,9 +27,12 @@ from hestia.launchers.free_port import free_port, private_socket
 from hestia.probes import ask, probe
 from hestia.roof import host
 from hestia.roof.gateway import Gateway
+from hestia.roof.house import make_house
 from hestia.roof.in_force import guard_of, relayed_of
 from hestia.roof.launching import Launchers
 from hestia.roof.records import StoreRecords
+from hestia.roof.reload import Reload
+from hestia.roof.systemd import Notify
 from hestia.roof.ways import Ways
 from hestia.rules.gate import Gate
 from hestia.rules.routing import Router
@@ -39,6 +44,7 @@ from hestia.telemetry.tally import Tally
 
 if TYPE_CHECKING:
     from hestia.core.life import Life
+    from hestia.roof.config import Loaded
     from hestia.words.spec import Config
 
 MANY_DESCRIPTORS = 1 << 20
@@ -50,9 +56,15 @@ def build(
     *,
     log_dropped: Callable[[], int] = int,
     descriptors: int = MANY_DESCRIPTORS,
-    folder: str = ".",
+    source: str | None = None,
+    load: Callable[[], Loaded] | None = None,
+    notify: Notify | None = None,
 ) -> Gateway:
-    """The whole gateway for a configuration; launched programs run in `folder`. Raises CannotStart."""
+    """The whole gateway for a configuration, which `load` reads again from `source`. Raises CannotStart.
+
+    Launched programs run beside the file.
+    """
+    folder = str(Path(source).absolute().parent if source is not None else Path.cwd())
     failed = _Failed(log)
     ways = Ways(config)
     data_dir = Path(config.data_dir)
@@ -103,6 +115,13 @@ def build(
     )
     gateway = Gateway(config, shared, keeper, commands, store, bulletin, ways, relayed)
     hanging_up.gateway = gateway
+    if load is not None:
+        gateway.reload = Reload(gateway, load, log, descriptors, notify or Notify({}))
+    rooms = make_house(gateway, store, bulletin, log, log_dropped=log_dropped, source=source, load=load)
+    gateway.rooms = rooms
+    gateway.control = Control(
+        config.control_socket, Verbs(rooms.house, shared.fence), failed, group=config.control_group
+    )
     return gateway
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import IO, TYPE_CHECKING
 
+from hestia.doors.control_socket import CannotListen
 from hestia.doors.key_desk import KeyDesk
 from hestia.keeper.adoption import adopt
 from hestia.roof.host import lock
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hestia.keeper.commands import Commands
     from hestia.keeper.keeper import Keeper
     from hestia.relay.place import Relayed
+    from hestia.roof.house import Rooms
     from hestia.roof.reload import Reload
     from hestia.roof.ways import Ways
     from hestia.store.store import Store
@@ -55,8 +57,11 @@ class Gateway:
         self._bulletin = bulletin
         self.ways = ways
         self.relayed = relayed
-        self.control: Control | None = None  # set by the roof before it is opened
-        self.reload: Reload  # likewise
+        # Set by the roof before it is opened: they know the gateway themselves.
+        self.control: Control
+        self.reload: Reload
+        self.rooms: Rooms
+        self.warnings: list[str] = []
         self._lock: IO[str] | None = None
         self._empty = asyncio.Event()
         self.keys = KeyDesk(store, shared, shared.login)
@@ -77,6 +82,7 @@ class Gateway:
             await self._open_inside()
         except BaseException:
             self.listening.drop(first)
+            await self.control.close()
             await self._store.close()
             raise
         await self.listening.follow(first)
@@ -91,10 +97,12 @@ class Gateway:
         self.ways.loop_tag = self.shared.loop_tag = f"hestia-{self._store.gateway_id}".encode()
         self.shared.sessions.belong_to(self._store.gateway_id)
         self.keys.settle()  # the keys of the database count from the first request
-        if self.control is not None:
-            await self.control.open()
+        try:
+            self.warnings = await self.control.open()
+        except CannotListen as problem:
+            raise CannotStart(str(problem)) from problem
         self._recall()
-        self.shared.sweep.chores += [self._prune, self._look_if_empty]
+        self.shared.sweep.chores += [self._prune, self._look_if_empty, self.rooms.minutes.look]
         self.shared.fence.spawn(self.shared.sweep.run())
         self.keeper.open()
         await adopt(self.keeper, self._store.runs())
@@ -144,15 +152,15 @@ class Gateway:
     async def _let_go(self) -> None:
         """Close what no client sees. Each step is bounded: nothing here waits for the other side."""
         self._bulletin.close()
-        if self.control is not None:
-            await self.control.close()
         await self.shared.server.shutdown(0.1)
         self.shared.login.close()
         await self.shared.fence.close()
         await self.keeper.close()
         for life in self.fleet.places():
             self.hang_up(life, False)
+        self.rooms.minutes.write()
         await self._store.close()
+        await self.control.close()  # last: who asked for this end waits for the end of the file
         if self._lock is not None:
             self._lock.close()
         await asyncio.sleep(0)  # transports tell their protocols of their end in the loop's next round

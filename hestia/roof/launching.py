@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hestia.launchers.command import CommandLauncher
+from hestia.launchers.docker import Docker
 from hestia.launchers.process import ProcessLauncher
+from hestia.launchers.swarm import Swarm
 from hestia.ports import LaunchFailed, RunState
 from hestia.words import launch_spec as kinds
 
@@ -29,6 +31,8 @@ class Launchers:
         self._known: dict[type, Launcher] = {}
         self._make: dict[type, Callable[[], Launcher]] = {
             kinds.ProcessLaunch: lambda: ProcessLauncher(data_dir, Path(folder), environ, SECRETS),
+            kinds.DockerLaunch: lambda: Docker(environ.get("DOCKER_HOST"), environ.get("XDG_RUNTIME_DIR")),
+            kinds.SwarmLaunch: lambda: Swarm(environ.get("DOCKER_HOST"), environ.get("XDG_RUNTIME_DIR")),
             kinds.CommandLaunch: lambda: CommandLauncher(data_dir, Path(folder), environ, SECRETS),
         }
 

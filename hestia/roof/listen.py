@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hestia.rules.addresses import TcpAddress, UnixAddress, parse_listen
 from hestia.rules.routing import Door
@@ -78,9 +78,19 @@ def bind_anew(ours: Bound, want: Wanted, *, secure: bool) -> Bound:
     return Bound(want.text, want.door, ours.socket.dup(), f"{scheme}://{_authority(ours.socket)}", secure)
 
 
-def bind(want: Wanted, *, secure: bool) -> Bound | None:
-    """Listen there. None: there is no IPv6 on this machine, and it was not asked for. Raises CannotStart."""
+def bind(want: Wanted, *, secure: bool, handed: list[socket.socket] | None = None) -> Bound | None:
+    """Listen there; a socket that was handed to us for this address is taken. Raises CannotStart.
+
+    None: there is no IPv6 on this machine, and it was not asked for.
+    """
     address = parse_listen(want.text)
+    scheme = "https" if secure else "http"
+    given = next((sock for sock in handed or () if _is_for(sock, address)), None)
+    if given is not None and handed is not None:
+        handed.remove(given)
+        if isinstance(address, UnixAddress):  # its file is the manager's
+            return Bound(want.text, want.door, given, f"unix:{address.path}", secure=False, path=Path(address.path))
+        return Bound(want.text, want.door, given, f"{scheme}://{_authority(given)}", secure)
     if isinstance(address, UnixAddress):
         return _bind_unix(Path(address.path), want)
     try:
@@ -89,12 +99,27 @@ def bind(want: Wanted, *, secure: bool) -> Bound | None:
         if want.optional and error.errno in NO_IPV6:
             return None
         raise CannotStart(_tcp_words(want.text, error)) from error
-    scheme = "https" if secure else "http"
     return Bound(want.text, want.door, sock, f"{scheme}://{_authority(sock)}", secure)
 
 
+def _is_for(sock: socket.socket, address: TcpAddress | UnixAddress) -> bool:
+    """Whether a socket of the service manager's listens at this very address."""
+    name = sock.getsockname()
+    if isinstance(address, UnixAddress):
+        return sock.family == socket.AF_UNIX and name == address.path
+    if sock.family not in {socket.AF_INET, socket.AF_INET6}:
+        return False
+    with contextlib.suppress(OSError):
+        return any(name[:2] == found[4][:2] for found in _resolved(address))
+    return False
+
+
+def _resolved(address: TcpAddress) -> list[Any]:
+    return socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+
+
 def _tcp_socket(address: TcpAddress) -> socket.socket:
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = _resolved(address)
     # A name with both kinds of address means its IPv4 one, as clients of old try it.
     family, kind, protocol, _, where = min(found, key=lambda each: each[0] != socket.AF_INET)
     sock = socket.socket(family, kind, protocol)

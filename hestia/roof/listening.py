@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,8 +31,10 @@ class Next(NamedTuple):
 class Listening:
     """Binds first, serves later: what cannot be bound stops everything, and then nothing has happened."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, handed: list[socket.socket] | None = None) -> None:
+        """`handed`: sockets that a service manager has opened for us."""
         self._shared = shared
+        self.handed = handed or []
         self._tls: ssl.SSLContext | None = None
         self._served: list[tuple[Bound, asyncio.Server]] = []
 
@@ -54,12 +57,11 @@ class Listening:
             raise
         return following
 
-    @staticmethod
-    def _prepare_one(want: Wanted, before: list[Bound], following: Next) -> None:
+    def _prepare_one(self, want: Wanted, before: list[Bound], following: Next) -> None:
         secure = following.tls is not None
         ours = next((bound for bound in before if bound.text == want.text), None)
         if ours is None:
-            bound = bind(want, secure=secure)
+            bound = bind(want, secure=secure, handed=self.handed)
             if bound is not None:
                 following.fresh.append(bound)
             return

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hestia.roof.config import Loaded
     from hestia.roof.gateway import Gateway
+    from hestia.roof.systemd import Notify
     from hestia.telemetry.log import Log
     from hestia.words.spec import Config
 
@@ -29,16 +30,20 @@ NEED_RESTART = ("data_dir", "control_socket", "control_group")
 class Reload:
     """One at a time. What is wrong is said, and then nothing has changed."""
 
-    def __init__(self, gateway: Gateway, load: Callable[[], Loaded], log: Log, descriptors: int) -> None:
+    def __init__(
+        self, gateway: Gateway, load: Callable[[], Loaded], log: Log, descriptors: int, notify: Notify
+    ) -> None:
         self._gateway = gateway
         self._load = load
         self._log = log
         self._descriptors = descriptors
+        self._notify = notify
         self._turn = asyncio.Lock()
 
     async def __call__(self) -> Reloaded:
         """Raises ConfigError, and Refusal for an address that cannot be listened on."""
         async with self._turn:
+            self._notify.reloading()
             try:
                 loaded = await asyncio.to_thread(self._load)
                 return await self._follow(loaded)
@@ -48,6 +53,8 @@ class Reload:
             except CannotStart as error:
                 self._reject(str(error))
                 raise Refusal("bad_request", f"{error}; nothing has changed") from error
+            finally:
+                self._notify.ready()
 
     def _reject(self, detail: str) -> None:
         self._log.event("config.rejected", "error", detail=detail)

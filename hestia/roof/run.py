@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import gc
 import ipaddress
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from typing import NamedTuple
 
 from hestia import __version__
 from hestia.doors.guest import check_parser
@@ -17,7 +18,8 @@ from hestia.roof.build import build
 from hestia.roof.config import Loaded
 from hestia.roof.gateway import Gateway
 from hestia.roof.listen import CannotStart
-from hestia.roof.reload import Reload, try_to_reload, watch_file
+from hestia.roof.reload import try_to_reload, watch_file
+from hestia.roof.systemd import Notify, inherited, show_life
 from hestia.rules.addresses import TcpAddress, parse_listen
 from hestia.rules.gate import auth_is_on
 from hestia.telemetry.log import Log, capture_libraries, open_log
@@ -67,20 +69,32 @@ def _say_and_end(words: str, code: int) -> int:
     return code
 
 
-def _folder(source: str | None) -> str:
-    """Where launched programs run: beside the configuration file."""
-    return str(Path(source).absolute().parent if source is not None else Path.cwd())
+class End(NamedTuple):
+    """What ends the gateway: a signal, or a command. The next one ends it at once."""
+
+    name: str
+    grace_s: float = GRACE_S
+    number: int = signal.SIGTERM
 
 
 async def _serve(loaded: Loaded, load_again: Callable[[], Loaded], log: Log, writer: Writer, *, watch: bool) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(host.LoopReports(log, loop.time))
-    descriptors = host.raise_descriptors()
+    notify = Notify(os.environ)
     gateway = build(
-        loaded.config, log, log_dropped=lambda: writer.dropped, descriptors=descriptors, folder=_folder(loaded.source)
+        loaded.config,
+        log,
+        log_dropped=lambda: writer.dropped,
+        descriptors=host.raise_descriptors(),
+        source=loaded.source,
+        load=load_again,
+        notify=notify,
     )
-    gateway.reload = Reload(gateway, load_again, log, descriptors)
+    gateway.listening.handed = inherited(os.environ)
     await gateway.open()
+    notify.ready()
+    if notify.watchdog_s is not None:
+        gateway.shared.fence.spawn(show_life(notify))
     if watch and loaded.source is not None:
         gateway.shared.fence.spawn(watch_file(loaded.source, gateway.reload))
     with _signals(loop, gateway) as told:
@@ -88,26 +102,28 @@ async def _serve(loaded: Loaded, load_again: Callable[[], Loaded], log: Log, wri
         gc.collect()
         gc.freeze()  # what was built for good is not looked at in every collection
         first = await told.get()
-        log.event("gateway.stopping", "info", signal=first.name, grace_s=GRACE_S, **gateway.busy())
-        closing = loop.create_task(gateway.close(GRACE_S))  # awaited right here, or the process ends
+        notify.stopping()
+        log.event("gateway.stopping", "info", signal=first.name, grace_s=first.grace_s, **gateway.busy())
+        closing = loop.create_task(gateway.close(first.grace_s))  # awaited right here, or the process ends
         second = loop.create_task(told.get())
         await asyncio.wait({closing, second}, return_when=asyncio.FIRST_COMPLETED)
         if not closing.done():
             log.event("gateway.stopped", "warning", unfinished=gateway.busy()["leases"])
             writer.close(0.5)
-            os._exit(CUT_SHORT + second.result().value)
+            os._exit(CUT_SHORT + second.result().number)
         second.cancel()
         log.event("gateway.stopped", unfinished=closing.result())
     return DONE
 
 
 @contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> Iterator[asyncio.Queue[signal.Signals]]:
+def _signals(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> Iterator[asyncio.Queue[End]]:
     """TERM and INT end the gateway; HUP reads the configuration again. SIGPIPE is ignored by Python itself."""
-    told: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    told: asyncio.Queue[End] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.put_nowait, number)
+        loop.add_signal_handler(number, told.put_nowait, End(number.name, GRACE_S, number))
     loop.add_signal_handler(signal.SIGHUP, lambda: gateway.shared.fence.spawn(try_to_reload(gateway.reload)))
+    gateway.rooms.process.end = lambda drain: told.put_nowait(End("drain", math.inf) if drain else End("shutdown"))
     try:
         yield told
     finally:
@@ -127,7 +143,7 @@ def _warn_of_no_auth(config: Config, log: Log) -> None:
 
 def _announce(loaded: Loaded, gateway: Gateway, log: Log) -> None:
     config = gateway.config
-    for detail in loaded.warnings:
+    for detail in (*loaded.warnings, *gateway.warnings):
         log.event("gateway.warning", "warning", detail=detail)
     if not auth_is_on(config.auth):
         _warn_of_no_auth(config, log)

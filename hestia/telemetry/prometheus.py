@@ -36,7 +36,7 @@ METRICS: dict[str, Metric] = {
     "hestia_bytes_total": Metric(
         "counter", "Bytes from clients (in) and to clients (out), as relayed.", "service, direction"
     ),
-    "hestia_start_seconds": Metric("histogram", "From the wish to start to being ready, where it became so.", "service"),
+    "hestia_start_seconds": Metric("histogram", "How long starts took that made it ready.", "service"),
     "hestia_starts_total": Metric("counter", "Starts that are over: ready or failed.", "service, machine, outcome"),
     "hestia_idle_stops_total": Metric("counter", "Stops because nobody used it.", "service"),
     "hestia_hot_seconds_total": Metric("counter", "How long it was hot.", "service"),

@@ -2,8 +2,6 @@
 
 NOT_YET = frozenset(
     {
-        "control_socket",
-        "control_group",
         "strategies_dir",
         "limits.body_peek",
         "limits.body_peek_total",

@@ -89,9 +89,9 @@ def test_its_wake_is_attempted_as_often_as_it_says():
 def test_it_sleeps_its_idle_time_after_its_last_place():
     one = desk()
     one.end(served(one))
-    one.run(10)
+    one.run(10.1)
     assert states_of(one) == ("hot", "cold")
-    one.run(29.9)
+    one.run(29.8)
     assert states_of(one) == ("hot", "cold")
     one.run(0.2)
     assert (states_of(one), one.running, one.written) == (("cold", "cold"), {}, {})

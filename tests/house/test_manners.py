@@ -9,8 +9,9 @@ from tests.house.tree import name_of, sources
 # Tasks are born in TaskGroups. Each exception says who awaits or fences its task.
 BIRTHS = {"create_task", "ensure_future", "gather"}
 BORN_IN = {
-    "hestia/probes.py": "one look at a place is shared by all who ask for its status, and outlives the first of them",
-    "hestia/relay/fence.py": "the fence itself: keeps, logs and cancels what a door began",
+    "hestia/launchers/engine_api.py": "a start that the engine carries on is awaited, bounded, by whoever is cancelled",
+    "hestia/fence.py": "the fence itself: keeps, logs and cancels what a door began",
+    "hestia/plugins/strategy.py": "an async strategy that ignores its cancellation must not hold the request that asked",
     "hestia/roof/run.py": "closing against a second signal; both are awaited on the spot, or the process ends",
 }
 DRAWERS = {"util", "utils", "helper", "helpers", "common", "base", "manager", "misc", "tools"}

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,23 @@ def problem(answer: Message) -> tuple[int, str]:
 
 def detail(answer: Message) -> str:
     return json.loads(answer.body)["detail"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def somebody(diary: Diary, port: int, *flags: object) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that somebody else started."""
+    child = await asyncio.create_subprocess_exec(*program(diary, *flags, port=port))
+    try:
+        await until(lambda: diary.starts)
+        yield child
+    finally:
+        with suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.life.serving import QUICK, alive, ask, detail, launched, problem, reaches, running, state, told, until, waiting
+from tests.life.serving import QUICK, alive, ask, detail, free_port, launched, problem, reaches, running, somebody, state, told, until, waiting
 
 
 @pytest.mark.parametrize("code", (0, 1, 3))
@@ -150,8 +150,6 @@ async def test_a_service_that_is_only_watched_fails_with_its_address_the_reason_
 
 
 async def test_a_service_that_is_only_watched_waits_for_one_who_starts_it(diary):
-    from tests.life.test_starting import free_port, somebody
-
     port = free_port()
     service = {"base_url": f"http://127.0.0.1:{port}", "start_timeout": "5s", "health_interval": "20ms"}
     async with running({"a": service}, hot=False) as run:
@@ -161,8 +159,6 @@ async def test_a_service_that_is_only_watched_waits_for_one_who_starts_it(diary)
 
 
 async def test_a_status_shows_a_service_that_runs_already_as_hot_without_a_request(diary):
-    from tests.life.test_starting import free_port, somebody
-
     port = free_port()
     async with somebody(diary, port):
         await until(lambda: diary.lines("listen"))

@@ -2,14 +2,11 @@
 
 import asyncio
 import os
-import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.life.serving import Diary, alive, ask, detail, launched, problem, processes_of, program, reaches, running, state, told, until, waiting
+from tests.life.serving import alive, ask, detail, free_port, launched, problem, processes_of, program, reaches, running, somebody, state, told, until, waiting
 
 
 async def test_a_request_to_a_cold_service_starts_it_and_gets_its_answer(diary):
@@ -180,25 +177,6 @@ async def test_a_port_is_chosen_anew_at_each_start(diary):
 
 
 # --- what runs there already
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@asynccontextmanager
-async def somebody(diary: Diary, port: int, *flags: object) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that somebody else started."""
-    child = await asyncio.create_subprocess_exec(*program(diary, *flags, port=port))
-    try:
-        await until(lambda: diary.starts)
-        yield child
-    finally:
-        child.kill()
-        await child.wait()
 
 
 async def test_what_answers_already_is_used_as_it_is_and_only_forgotten_when_idle(diaries, diary):

@@ -31,7 +31,7 @@ class SshRig:
     def new_gateway(self):
         raise NotImplementedError
 
-    def make(self, start, *, status=None, **more):
+    def make(self, start, **more):
         owner = f"s{next(self.numbers)}"
         pid = self.folder / f"{owner}.pid"
         keys = {"start": start, "stop": STOP, "status": STATUS if self.with_status else None} | more

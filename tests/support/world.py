@@ -165,18 +165,24 @@ class Stage:
 
     def run_until(self, when: float) -> None:
         """Everything that is due until then, in its order."""
-        while True:
-            due = self.fleet.next_look()
-            first = self.agenda[0][0] if self.agenda else float("inf")
-            if min(due, first) > when:
-                self.now = max(self.now, when)
-                return
-            if due <= first:
-                self.now = max(self.now, due)
-                self.fleet.look()
-            else:
-                self.now = max(self.now, first)
-                heappop(self.agenda)[2]()
+        while self.next_at() <= when:
+            self.step()
+        self.now = max(self.now, when)
+
+    def next_at(self) -> float:
+        return min(self.fleet.next_look(), self.agenda[0][0] if self.agenda else float("inf"))
+
+    def step(self) -> bool:
+        """The next thing that is due. False: nothing ever is."""
+        due, first = self.fleet.next_look(), self.agenda[0][0] if self.agenda else float("inf")
+        if min(due, first) == float("inf"):
+            return False
+        self.now = max(self.now, min(due, first))
+        if due <= first:
+            self.fleet.look()
+        else:
+            heappop(self.agenda)[2]()
+        return True
 
     def run(self, seconds: float) -> None:
         self.run_until(self.now + seconds)

@@ -1,0 +1,55 @@
+"""Why nobody may wait, or waited in vain: in words for the one who did."""
+
+from __future__ import annotations
+
+from math import ceil, inf
+from typing import TYPE_CHECKING
+
+from hestia.words.refusal import Refusal
+from hestia.words.states import STARTING, Phase
+
+if TYPE_CHECKING:
+    from hestia.core.fleet import Fleet
+    from hestia.core.life import Life
+    from hestia.core.service import Service
+
+
+def held(what: str, left: float) -> Refusal:
+    """`left`: the seconds until the hold is over."""
+    if left == inf:
+        return Refusal("held", f"the operator holds {what} until it is started (`hestiactl start`)")
+    return Refusal("held", f"the operator holds {what} for another {ceil(left)} s", retry_after=max(1, ceil(left)))
+
+
+def did_not_start(service: Service, left: float) -> Refusal:
+    """`left`: the seconds until its cool-down is over."""
+    return Refusal("start_failed", f"{service.id} did not start: {service.last_error}", retry_after=max(1, ceil(left)))
+
+
+def too_long(service: Service) -> Refusal:
+    """At the end of `queue_timeout`: what it was that took so long."""
+    waited = f"waited {service.spec.queue_timeout:g} s (`queue_timeout`)"
+    life = next((each for each in service.lives if each.phase is Phase.ROOM), None)
+    if life is not None:
+        return Refusal("no_room", f"{service.id} {waited}: {in_the_way(service.fleet, life)}")
+    if service.state == "hot":
+        return Refusal("wait_timeout", f"{waited} for one of `max_concurrency` turns of {service.id}")
+    reason = next((each.reason for each in service.lives if each.reason), None)
+    words = f"{waited} for {service.id}, which is {service.state}"
+    return Refusal("wait_timeout", f"{words}: {reason}" if reason else words)
+
+
+def in_the_way(fleet: Fleet, life: Life) -> str:
+    """What a start needs and who has it."""
+    capacity = fleet.machines[life.machine].spec.capacity
+    wanted = {name: amount for name, amount in fleet.closure(life)[1].items() if name in capacity}
+    holders = [each for each in fleet.places() if each.machine == life.machine and each.room and each is not life]
+    names = [f"{each.owner.id} ({_why(each)})" for each in holders if fleet.needs_of(each).keys() & wanted.keys()]
+    amounts = [f"{amount:g} of {capacity[name]:g} {name}" for name, amount in wanted.items()]
+    return f"it needs {', '.join(amounts)} on {life.machine}; there are {', '.join(names) or 'others before it'}"
+
+
+def _why(life: Life) -> str:
+    if life.leases:
+        return f"{life.leases} in use"
+    return "starting" if life.phase in STARTING else str(life.phase)
