@@ -20,33 +20,12 @@ from hestia.core.service import Service
 from hestia.core.starts import under_way
 from hestia.core.table import tell
 from hestia.words.refusal import Refusal
-from hestia.words.states import (
-    BecameHot,
-    Died,
-    Due,
-    Emptied,
-    Event,
-    Found,
-    GaveUp,
-    Idle,
-    LetGo,
-    NeedsHot,
-    Phase,
-    Retrying,
-    TookUp,
-    WantsAwake,
-    WantsNeeds,
-    WantsRoom,
-    WentCold,
-)
+from hestia.words.states import FOR_OWNERS, Due, Emptied, Event, Found, NeedsHot, Phase
 
 if TYPE_CHECKING:
     from hestia.words.launch_spec import Launch
     from hestia.words.spec import Config
 
-FOR_OWNERS = frozenset(
-    {BecameHot, GaveUp, WentCold, Died, Retrying, Idle, WantsRoom, WantsAwake, WantsNeeds, TookUp, LetGo}
-)
 FOREVER = inf
 
 
@@ -304,7 +283,8 @@ class Fleet:
             if all(life.phase is Phase.COLD for life in service.lives):
                 del self.leaving[service.id]
         for machine in list(self.machines.values()):
-            if machine.unwanted and not machine.users and (machine.always or machine.life.phase is Phase.COLD):
+            used = machine.users or any(life.machine == machine.id for life in self.places())
+            if machine.unwanted and not used and (machine.always or machine.life.phase is Phase.COLD):
                 del self.machines[machine.id]
 
     # --- dependencies and machines

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 class Waiter:
     """A request that is held. It is granted or refused once at most; `asker` is told of it."""
 
-    __slots__ = ("asker", "cause", "deadline", "request_id", "since", "started")
+    __slots__ = ("asker", "cause", "deadline", "request_id", "since", "started", "who")
 
-    def __init__(self, asker: Any, request_id: str, *, cause: Cause = "request") -> None:
+    def __init__(self, asker: Any, request_id: str, *, cause: Cause = "request", who: str = "") -> None:
         self.asker = asker
         self.request_id = request_id
         self.cause = cause
+        self.who = who  # the name of its key, for the report
         self.since = 0.0
         self.deadline = 0.0
         self.started = False  # it waited for a start, not only for its turn

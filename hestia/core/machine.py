@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hestia.core.life import Life
 from hestia.core.settings import always_awake, settings_of_machine
+from hestia.core.starts import under_way
 from hestia.words.notes import Note
 from hestia.words.states import (
     Awake,
@@ -88,12 +89,15 @@ class Machine:
             self._use(place)
             return
         self.wanting[place] = None
-        self.wake(place.cause)
+        self.wake(place.cause, place.owner.id)
 
-    def wake(self, cause: Cause) -> None:
+    def wake(self, cause: Cause, who: str = "") -> None:
         if self.always or self.life.hot:
             return
-        self.life.cause = cause
+        if not under_way(self.life):
+            self.life.cause = cause
+            more: dict[str, Any] = {"who": who} if who else {}
+            self._say("machine.waking", cause=cause, **more)
         self.fleet.apply(self.life, Start())
 
     def _use(self, place: Life) -> None:
@@ -138,7 +142,7 @@ class Machine:
         places = [place for place in self.wanting if place.phase is Phase.WAKING]
         self.wanting = dict.fromkeys(places)
         if places:
-            self.wake(places[0].cause)
+            self.wake(places[0].cause, places[0].owner.id)
 
     def released(self, life: Life) -> None:
         """Nobody waits for a turn on a machine; it only counts the time since its last place."""
@@ -171,6 +175,7 @@ class Machine:
     def _went_cold(self, message: WentCold) -> None:
         self._say("machine.asleep", cause=message.cause)
         self._wake_for_those_who_wait()
+        self.fleet.drop_left()
 
     def _died(self, message: Died) -> None:
         self.last_error = message.reason

@@ -16,23 +16,27 @@ class Needs:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self._kept: dict[str, float] = {}  # who kept it awake, and for how long
+        self._since: dict[Life, float] = {}
+        self._warm_since: float | None = None
 
     def need(self, dependent: Life) -> None:
         """`dependent` wants it hot, and to stay so."""
         service = self.service
         if service.state == "hot":
-            service.dependents.add(dependent)
+            self.lease(dependent)
             return
         refusal = service.refusal()
         if refusal is not None and refusal.code != "cold":
             self._fail(dependent, f"{service.id}, which it depends on: {refusal.detail}")
             return
         service.needing[dependent] = None
-        service.begin("dependency", dependent.owner.request_id)
+        service.begin("dependency", dependent.owner.request_id, dependent.owner.id)
 
     def lease(self, dependent: Life) -> None:
         """`dependent` runs, or is about to: what is hot of it stays so."""
         self.service.dependents.add(dependent)
+        self._since.setdefault(dependent, self.service.fleet.clock())
 
     def has(self, dependent: Life) -> bool:
         """Whether it is hot for `dependent`."""
@@ -43,7 +47,7 @@ class Needs:
         service = self.service
         for dependent in list(service.needing):
             del service.needing[dependent]
-            service.dependents.add(dependent)
+            self.lease(dependent)
             service.fleet.needs_met(dependent)
 
     def failed(self, reason: str) -> None:
@@ -62,10 +66,32 @@ class Needs:
         service.needing.pop(dependent, None)
         if dependent in service.dependents:
             service.dependents.discard(dependent)
+            now = service.fleet.clock()
+            self._keep(dependent.owner.id, now - self._since.pop(dependent, now))
             if not service.dependents:
                 for life in service.lives:
                     life.count_idle(service.fleet.clock())
         service.end_policy.go_on()
+
+    # --- who kept it awake
+
+    def keep_warm(self) -> None:
+        """Asked again and again: the time since is `keep_warm`'s if it was hot for it all the while."""
+        service = self.service
+        now = service.fleet.clock()
+        if self._warm_since is not None:
+            self._keep("keep_warm", now - self._warm_since)
+        self._warm_since = now if service.kept_warm and service.state == "hot" else None
+
+    def _keep(self, who: str, seconds: float) -> None:
+        if seconds > 0:
+            self._kept[who] = round(self._kept.get(who, 0.0) + seconds, 3)
+
+    def take_kept(self) -> dict[str, float]:
+        """For its end; counted anew from then on."""
+        kept, self._kept = self._kept, {}
+        self._warm_since = None
+        return kept
 
     def owners(self) -> list[Service]:
         """The services that depend on it now, in a fixed order."""

@@ -13,6 +13,7 @@ from hestia.words.states import (
     Hangup,
     Idle,
     NotReady,
+    NotYet,
     Phase,
     Refused,
     Stop,
@@ -70,7 +71,7 @@ def check_failed(life: Life, event: NotReady, now: float) -> Effects:
 def refused(life: Life, event: Refused, now: float) -> Effects:
     if now - life.hot_at < SETTLING and life.settings.checked and not life.found:
         life.reason = event.reason
-        return life.enter(Phase.PROBING, now + life.settings.start_timeout)
+        return [*life.enter(Phase.PROBING, now + life.settings.start_timeout), NotYet(life, event.reason)]
     return died(life, Exited(event.reason), now)
 
 

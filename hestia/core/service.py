@@ -26,6 +26,7 @@ from hestia.words.states import (
     Grant,
     Idle,
     LetGo,
+    NotYet,
     Phase,
     Refuse,
     Retrying,
@@ -161,7 +162,7 @@ class Service:
         self.kept_cold = False
         if self.state != "hot":
             waiter.started = True
-            self.begin(waiter.cause, waiter.request_id)
+            self.begin(waiter.cause, waiter.request_id, waiter.who)
         self.pump()
 
     def refusal(self) -> Refusal | None:
@@ -212,9 +213,9 @@ class Service:
 
     # --- its life
 
-    def begin(self, cause: Cause, request_id: str = "") -> None:
+    def begin(self, cause: Cause, request_id: str = "", who: str = "") -> None:
         """Make it hot, unless that is under way. A place that is being stopped starts again when it is gone."""
-        self.start_policy.begin(cause, request_id)
+        self.start_policy.begin(cause, request_id, who)
 
     def begun_before(self, request_id: str) -> None:
         """It was started by a gateway before this one."""
@@ -238,6 +239,7 @@ class Service:
 
     def set_warm(self, *, inside: bool) -> None:
         """Inside a window it is hot without a request, but for a stop by command: that holds for the window's rest."""
+        self.needs.keep_warm()
         if self.warm and not inside:
             self.kept_cold = False
         self.warm = inside
@@ -272,6 +274,7 @@ class Service:
             BecameHot: self._became_hot,
             GaveUp: starts.gave_up,
             Retrying: starts.retrying,
+            NotYet: starts.not_yet,
             Died: self.end_policy.died,
             WentCold: self._went_cold,
             Idle: self.end_policy.idle,
@@ -298,7 +301,7 @@ class Service:
 
     def _went_cold(self, message: WentCold) -> None:
         if message.cause not in {"died", "failed"}:
-            self.say("service.stopped", message.life, cause=message.cause)
+            self.say("service.stopped", message.life, cause=message.cause, kept_by=self.needs.take_kept())
         self.refresh()
         self.fleet.went_cold(self)
         self.start_policy.resume()

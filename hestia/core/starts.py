@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hestia.core.refusals import did_not_start
 from hestia.words.states import STARTING, Elsewhere, Phase, Start
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hestia.core.life import Life
     from hestia.core.service import Service
     from hestia.words.notes import Cause
-    from hestia.words.states import GaveUp, Retrying
+    from hestia.words.states import GaveUp, NotYet, Retrying
 
 
 def under_way(life: Life) -> bool:
@@ -31,7 +31,7 @@ class Starts:
         self.again = False  # it is wanted as soon as its end is over
         self.no_more_before = 0.0  # a further replica that failed is not tried again at once
 
-    def begin(self, cause: Cause, request_id: str) -> None:
+    def begin(self, cause: Cause, request_id: str, who: str) -> None:
         service = self.service
         service.wanted = service.wanted or cause == "command"
         if cause != "keep_warm":
@@ -48,7 +48,8 @@ class Starts:
         self.reasons = []
         self.candidates = service.fleet.placement(service)
         service.starts += 1
-        service.say("service.starting", cause=cause, request_id=request_id)
+        more: dict[str, Any] = {"who": who} if who else {}
+        service.say("service.starting", cause=cause, request_id=request_id, **more)
         for _ in range(min(service.spec.replicas, len(self.candidates))):
             self._next_place()
         service.refresh()
@@ -100,6 +101,9 @@ class Starts:
             service.last_start_s = service.fleet.clock() - service.began
             took = service.last_start_s
             service.say("service.ready", life, cause=service.cause, request_id=service.request_id, took_s=took)
+
+    def not_yet(self, message: NotYet) -> None:
+        self.service.say("place.not_ready", message.life, reason=message.reason)
 
     def retrying(self, message: Retrying) -> None:
         life, service = message.life, self.service
@@ -155,6 +159,7 @@ class Starts:
             return
         waiter = service.line.first()
         if waiter is not None:
-            self.begin(waiter.cause, waiter.request_id)
+            self.begin(waiter.cause, waiter.request_id, waiter.who)
         else:
-            self.begin("dependency" if service.needing or service.dependents else "command", "")
+            owners = service.needs.owners()
+            self.begin("dependency" if owners else "command", "", owners[0].id if owners else "")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hestia.core.status import service_status
-from hestia.doors.cold import kept_answer, request_lines, said_answer, same_get, see_other
+from hestia.doors.cold import Recording, kept_answer, request_lines, said_answer, same_get, see_other
 from hestia.doors.pages import Page, frame_answer, look_answer, our_page, own_page, page_answer
 from hestia.rules.hours import time_zone
 from hestia.rules.last_answers import LastAnswers
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hestia.core.service import Service
     from hestia.h1.request import RequestHead
     from hestia.keeper.keeper import Keeper
+    from hestia.relay.exchange import Exchange
     from hestia.rules.last_answers import Key
     from hestia.words.spec import Config
 
@@ -112,6 +113,13 @@ class ColdDoor:
     @staticmethod
     def key(arrival: Arrival) -> Key:
         return same_get(arrival.head, arrival.prefix, arrival.target)
+
+    def recording(self, exchange: Exchange) -> Recording | None:
+        """Keeps what a request gets that a rule answers with `last` while the service sleeps."""
+        if exchange.method != b"GET":
+            return None
+        key = same_get(exchange.head, exchange.prefix, exchange.target)
+        return Recording(self.answers[exchange.relayed.id], key, request_lines(exchange.head))
 
     def _begin_for_page(self, service: Service, arrival: Arrival) -> None:
         """A navigation starts it; during a hold or a cool-down it only shows that."""

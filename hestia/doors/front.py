@@ -198,7 +198,7 @@ class Front(Answering):
             head.sleepy = rules.of_head(head)
         asleep = None if verdict.wakes else PLAIN
         if head.sleepy and asleep is None:
-            asleep = rules.of_request(head.sleepy, method, target.partition(b"?")[0], head.client)
+            asleep = rules.of_request(head.sleepy, method, relayed.base_path + target.partition(b"?")[0], head.client)
         lease = relayed.life.lease_nowait() if asleep is None else relayed.life.lease_quietly()
         if lease is None and not verdict.wakes:
             self._turn_away(verdict, head, method, target, data[end:], relayed)
@@ -220,6 +220,8 @@ class Front(Answering):
         )
         if shared.closing:
             exchange.keep = False
+        if asleep is not None and asleep.last:
+            exchange.recorder = shared.cold.recording(exchange)
         self.exchange = exchange
         self.since = exchange.began
         self.state = BODY if head.length else BUSY
@@ -315,6 +317,7 @@ class Front(Answering):
     def exchange_tunnels(self, exchange: Exchange) -> bytes:
         """From now on bytes are bytes. Gives what the client sent behind its request."""
         self.state = TUNNEL
+        self.moved = (exchange.bytes_in, exchange.bytes_out, monotonic())
         early, self.held = self.held, b""
         self.overflow = False
         self.read_or_not()

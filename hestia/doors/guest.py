@@ -290,8 +290,8 @@ class Guest(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What aiohttp answers to bytes that it cannot read: in our words, without an echo of them, one line each."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already")
+        if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
+            raise ConnectionError("the answer has begun already, or nobody is there for it")
         caller = self.caller
         reason = type(exc).__name__ if exc is not None else "unknown"
         if isinstance(exc, BadHttpMethod):

@@ -3,7 +3,7 @@
 Whatever is refused is a Refusal whose detail says what to do; nothing else is raised but by mistakes of ours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from hestia.doors.verbs_answers import Checked, Inflight, KeyCreated, KeyShown, Reloaded, Setting

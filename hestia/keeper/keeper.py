@@ -45,7 +45,17 @@ if TYPE_CHECKING:
 LONGEST_SLEEP = 3600.0
 TICK = 2.0
 """The calendar is asked so often: `keep_warm` begins within 10 s, also after the machine itself has slept."""
+ASKED_AGAIN = 10.0
 BUSY_SHOWN = 65536
+MISTAKE = "Hestia made a mistake; its log has the trace"
+MISTAKES = {
+    Phase.CHECKING: NotFound(MISTAKE),
+    Phase.LAUNCHING: Failed(MISTAKE),
+    Phase.PROBING: Failed(MISTAKE),
+    Phase.STOPPING: StopFailed(MISTAKE),
+    Phase.CLEARING: StopFailed(MISTAKE),
+}
+"""What a life is told of a work that failed by a mistake of ours."""
 
 
 class Keeper:
@@ -118,12 +128,19 @@ class Keeper:
         self._performing = True
         try:
             while self._todo:
-                self._perform_one(self._todo.popleft())
+                self._perform_fenced(self._todo.popleft())
         finally:
             self._performing = False
         if self._changed is not None:
             self._changed.set()
         self._set_timer()
+
+    def _perform_fenced(self, effect: Any) -> None:
+        """A mistake in one is not the others': somebody waits for each of them."""
+        try:
+            self._perform_one(effect)
+        except Exception as problem:  # noqa: BLE001 - the door between the core and all that is outside
+            self.outside.failed(problem)
 
     def _perform_one(self, effect: Any) -> None:
         match effect:
@@ -172,15 +189,32 @@ class Keeper:
             if life.epoch == epoch:
                 self.fleet.tell(life, event)
 
-        await work(self, life, tell)
+        try:
+            await work(self, life, tell)
+        except Exception as problem:  # noqa: BLE001 - a mistake of ours; whoever waits for this life must not wait for ever
+            self.outside.failed(problem)
+            came_of_it = MISTAKES.get(life.phase)
+            if came_of_it is not None:
+                tell(came_of_it)
+
+    # --- what an earlier gateway launched and nobody could be asked about
 
     def ask_later(self, run: Run) -> None:
         """Nothing is known of it; it is asked again."""
         self._unasked.append(run)
 
-    def take_unasked(self) -> list[Run]:
+    def unasked_of(self, life: Life) -> Run | None:
+        """What was written down of this very place, if its engine could not be asked yet. Taken: it is the life's now."""
+        for run in self._unasked:
+            same = (run.of, run.owner, run.number) == (kind_of(life), life.owner.id, life.number)
+            if same and run.spec == digest(life):
+                self._unasked.remove(run)
+                return run
+        return None
+
+    async def ask_again(self) -> None:
         runs, self._unasked = self._unasked, []
-        return runs
+        await adopt(self, runs)
 
     def watch_run(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
         before = self._ends.pop(run_id, None)
@@ -258,9 +292,13 @@ class Keeper:
 
     async def _tick(self) -> None:
         """What the calendar says, and a look at those that nobody else watches. A mistake costs one look."""
+        asked_at = self.outside.clock()
         while True:
             try:
                 self.tick()
+                if self._unasked and self.outside.clock() - asked_at >= ASKED_AGAIN:
+                    asked_at = self.outside.clock()
+                    await self.ask_again()
             except Exception as problem:  # noqa: BLE001 - the door of the keeper's own clock
                 self.outside.failed(problem)
             await asyncio.sleep(TICK)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hestia.h1.answer import AnswerHead
     from hestia.h1.request import RequestHead
     from hestia.relay.place import Place, Relayed
-    from hestia.relay.ports import Client, Lease
+    from hestia.relay.ports import Client, Lease, Recorder
     from hestia.relay.upstream import Upstream
 
 HELD_BODY = 65536
@@ -56,6 +56,7 @@ class Exchange(Turn):
         "method",
         "own_time",
         "prefix",
+        "recorder",
         "relayed",
         "request_block",
         "request_done",
@@ -86,6 +87,7 @@ class Exchange(Turn):
         self.method = method
         self.target = target
         self.prefix = prefix
+        self.recorder: Recorder | None = None
         self.fence = fence
         self.longest_head = longest_head
         self.began = began
@@ -215,15 +217,21 @@ class Exchange(Turn):
         length = 0 if bodyless else answer.length
         if not self.request_done or (http10 and length < 0):
             self.keep = False
+        crossed = answer_block(answer, upstream.place.crossing, self.head, self.prefix)
+        framing = answer_framing(answer, bodyless=bodyless, minor=self.head.minor, keep=self.keep)
+        if self.recorder is not None:
+            self.recorder.begins(answer, crossed, framing)
         block = b"%b%b\r\nX-Request-ID: %b%b\r\n\r\n" % (
-            answer_block(answer, upstream.place.crossing, self.head, self.prefix),
-            answer_framing(answer, bodyless=bodyless, minor=self.head.minor, keep=self.keep),
+            crossed,
+            framing,
             self.request_id,
             b"" if self.waited is None else b"\r\nServer-Timing: start;dur=%d" % (self.waited * 1000),
         )
         size = len(data) - end
         if length >= 0 and size >= length:  # the whole answer is here: one write, nothing to follow
             self.bytes_out = length
+            if self.recorder is not None:
+                self.recorder.more(data[end : end + length])
             self.client.transport.write(block + data[end : end + length] if length else block)
             self.own_time += monotonic() - came
             self._answered(surplus=size > length)
@@ -256,6 +264,8 @@ class Exchange(Turn):
             self.upstream_failed(str(problem))
             return
         self.bytes_out += len(passed)
+        if self.recorder is not None:
+            self.recorder.more(passed)
         if block or passed:
             self.client.transport.write(block + passed if block else passed)
         if rest is not None:
@@ -313,6 +323,8 @@ class Exchange(Turn):
     def _answered(self, *, surplus: bool) -> None:
         """The answer is complete. Nothing may be left over on a connection that is used again."""
         answer, upstream = self.answer, self._end()
+        if self.recorder is not None:
+            self.recorder.ended(monotonic())
         if upstream is not None and answer is not None:
             upstream.leave(reusable=answer.keep and self.request_done and not surplus)
         self.client.exchange_done(self, reusable=self.keep and self.request_done)
@@ -388,6 +400,8 @@ class Exchange(Turn):
             last = body.last()
             if last:
                 self.client.transport.write(last)
+                if self.recorder is not None:
+                    self.recorder.more(last)
             self._answered(surplus=False)
         elif self.answering:
             self._break()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
+    from hestia.h1.answer import AnswerHead
     from hestia.relay.exchange import Exchange
     from hestia.relay.place import Place
     from hestia.words.refusal import Refusal
@@ -63,6 +64,17 @@ class Asker(Protocol):
         """Its lease is taken. `waited`: for so long, for a start."""
 
     def refused(self, refusal: Refusal, /) -> None: ...
+
+
+class Recorder(Protocol):
+    """Listens to one answer as the client gets it."""
+
+    def begins(self, answer: AnswerHead, block: bytes, framing: bytes, /) -> None: ...
+
+    def more(self, data: bytes, /) -> None: ...
+
+    def ended(self, now: float, /) -> None:
+        """The answer is complete. One that is not is forgotten."""
 
 
 class Life(Protocol):

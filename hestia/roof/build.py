@@ -64,7 +64,7 @@ def build(
 
     Launched programs run beside the file.
     """
-    folder = str(Path(source).absolute().parent if source is not None else Path.cwd())
+    folder = Path(source).absolute().parent if source is not None else Path.cwd()
     failed = _Failed(log)
     ways = Ways(config)
     data_dir = Path(config.data_dir)
@@ -74,7 +74,7 @@ def build(
     outside = Outside(
         clock=time.monotonic,
         wall=time.time,
-        launcher_for=Launchers(config, folder),
+        launcher_for=Launchers(lambda: keeper.config, data_dir, folder),
         probe=probe,
         asks=ask,
         records=StoreRecords(store),

@@ -131,8 +131,8 @@ class Gateway:
     async def close(self, grace: float) -> int:
         """Stop accepting, let running exchanges finish for `grace` seconds, break off the rest. Returns how many."""
         self.listening.close()
-        self.fleet.close_lines(Refusal("stopped", "the gateway is shutting down"))
         self.shared.begin_closing()
+        self.fleet.close_lines(Refusal("stopped", "the gateway is shutting down"))
         self._look_if_empty()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
+from urllib.parse import urlsplit
 
 from hestia.doors.cold_door import ColdDoor
 from hestia.keeper.turnstile import Turnstile
@@ -30,8 +31,15 @@ def relayed_of(config: Config, keeper: Keeper, before: dict[str, Relayed]) -> di
             relayed = Relayed(id_, Turnstile(keeper.fleet.services[id_], keeper.fleet))
         relayed.no_wake = NoWakeRules(spec.no_wake)
         relayed.tunnel_idle = spec.tunnel_idle
+        base_url = spec.places[0].base_url
+        relayed.base_path = urlsplit(base_url).path.rstrip("/").encode() if _has_path(base_url) else b""
         found[id_] = relayed
     return found
+
+
+def _has_path(base_url: str | None) -> TypeGuard[str]:
+    """The path of `http+unix` is that of its socket."""
+    return base_url is not None and not base_url.startswith("http+unix:")
 
 
 def guard_of(config: Config) -> Guard:

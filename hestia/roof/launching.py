@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 
 from hestia.launchers.command import CommandLauncher
 from hestia.launchers.docker import Docker
+from hestia.launchers.http import HttpLauncher
 from hestia.launchers.process import ProcessLauncher
+from hestia.launchers.semaphore import SemaphoreLauncher
+from hestia.launchers.ssh import SshLauncher
 from hestia.launchers.swarm import Swarm
-from hestia.ports import LaunchFailed, RunState
+from hestia.launchers.systemd import SystemdLauncher
+from hestia.launchers.wake_on_lan import WakeOnLan
+from hestia.ports import Check, LaunchFailed, RunState
+from hestia.probes import probe
 from hestia.words import launch_spec as kinds
 
 if TYPE_CHECKING:
@@ -20,20 +26,29 @@ if TYPE_CHECKING:
     from hestia.words.run import Run, Told
     from hestia.words.spec import Config
 
+LONGEST_SSH_FOLDER = 44
 SECRETS = ("SEMAPHORE_API_TOKEN",)
 
 
 class Launchers:
-    """By kind: what differs between two places of one kind stands in their runs."""
+    """By kind: what differs between two places of one kind stands in their runs. `config` is the one in force."""
 
-    def __init__(self, config: Config, folder: str, environ: Mapping[str, str] = os.environ) -> None:
-        data_dir = Path(config.data_dir)
+    def __init__(
+        self, config: Callable[[], Config], data_dir: Path, folder: Path, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        engine, runtime = environ.get("DOCKER_HOST"), environ.get("XDG_RUNTIME_DIR")
+        ready = _Ready(config)
         self._known: dict[type, Launcher] = {}
         self._make: dict[type, Callable[[], Launcher]] = {
-            kinds.ProcessLaunch: lambda: ProcessLauncher(data_dir, Path(folder), environ, SECRETS),
-            kinds.DockerLaunch: lambda: Docker(environ.get("DOCKER_HOST"), environ.get("XDG_RUNTIME_DIR")),
-            kinds.SwarmLaunch: lambda: Swarm(environ.get("DOCKER_HOST"), environ.get("XDG_RUNTIME_DIR")),
-            kinds.CommandLaunch: lambda: CommandLauncher(data_dir, Path(folder), environ, SECRETS),
+            kinds.ProcessLaunch: lambda: ProcessLauncher(data_dir, folder, environ, SECRETS),
+            kinds.CommandLaunch: lambda: CommandLauncher(data_dir, folder, environ, SECRETS),
+            kinds.DockerLaunch: lambda: Docker(engine, runtime),
+            kinds.SwarmLaunch: lambda: Swarm(engine, runtime),
+            kinds.SystemdLaunch: lambda: SystemdLauncher(environ=environ),
+            kinds.SshLaunch: lambda: SshLauncher(_ssh_folder(data_dir, runtime), environ=environ),
+            kinds.SemaphoreLaunch: lambda: SemaphoreLauncher(lambda: config().semaphore, ready=ready),
+            kinds.HttpLaunch: HttpLauncher,
+            kinds.WakeOnLanLaunch: lambda: WakeOnLan(ready=ready),
         }
 
     def __call__(self, launch: Launch) -> Launcher:
@@ -42,6 +57,32 @@ class Launchers:
         if launcher is None:
             launcher = self._known[kind] = self._make.get(kind, NotThere)()
         return launcher
+
+
+class _Ready:
+    """Whether what is being started answers already: then a long start need not be waited for."""
+
+    def __init__(self, config: Callable[[], Config]) -> None:
+        self._config = config
+
+    async def __call__(self, run: Run) -> bool:
+        health = run.told.health_url or run.health_url
+        url = health or run.told.base_url or run.base_url
+        if url is None:
+            return False
+        statuses: tuple[tuple[int, int], ...] | None = ((200, 399),) if health else None
+        verify: bool | str = True
+        service = self._config().services.get(run.owner) if run.of == "service" else None
+        if service is not None and run.number < len(service.places):
+            statuses = service.places[run.number].health_status if health else None
+            verify = service.tls_verify
+        return (await probe(Check(url, statuses, verify))).reason is None
+
+
+def _ssh_folder(data_dir: Path, runtime: str | None) -> Path | None:
+    """For shared connections. The kernel bounds a socket's path, and ssh adds to it: too long, nothing is shared."""
+    folder = Path(runtime, "hestia", "ssh") if runtime else data_dir / "ssh"
+    return folder if len(str(folder)) <= LONGEST_SSH_FOLDER else None
 
 
 class NotThere:

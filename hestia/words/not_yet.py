@@ -6,7 +6,6 @@ NOT_YET = frozenset(
         "limits.body_peek",
         "limits.body_peek_total",
         "limits.api_body",
-        "semaphore",
         "routes",
         "services.*.balance",
         "services.*.placement",

@@ -286,6 +286,13 @@ class Died(NamedTuple):
     reason: str
 
 
+class NotYet(NamedTuple):
+    """It was ready and refused a connection at once: it is probed again."""
+
+    life: Any
+    reason: str
+
+
 class Retrying(NamedTuple):
     """An attempt failed; another one follows after `delay`."""
 
@@ -324,4 +331,18 @@ class LetGo(NamedTuple):
     life: Any
 
 
-ToOwner = BecameHot | GaveUp | WentCold | Died | Retrying | Idle | WantsRoom | WantsAwake | WantsNeeds | TookUp | LetGo
+ToOwner = (
+    BecameHot
+    | GaveUp
+    | WentCold
+    | Died
+    | NotYet
+    | Retrying
+    | Idle
+    | WantsRoom
+    | WantsAwake
+    | WantsNeeds
+    | TookUp
+    | LetGo
+)
+FOR_OWNERS: frozenset[type] = frozenset(ToOwner.__args__)

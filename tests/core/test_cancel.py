@@ -107,9 +107,8 @@ def play(happening: Callable, at: int) -> tuple[Stage, int]:
         if steps == at:
             happening(one, asker)
         steps += 1
-        if one.fleet.services["app"].state == "hot" and asker.life is not None:
-            if asker.life.leases:
-                one.end(asker)
+        if one.fleet.services["app"].state == "hot" and asker.life is not None and asker.life.leases:
+            one.end(asker)
         if not one.step():
             break
     return one, steps

@@ -33,7 +33,10 @@ def test_a_start_wakes_its_machine_first():
     assert (states_of(one), one.fleet.services["a"].lives[0].phase) == (("starting", "starting"), "waking")
     one.run(2)
     assert asker.life is not None
-    assert [kind for kind in one.kinds() if "." in kind] == ["service.starting", "machine.awake", "service.ready"]
+    assert [kind for kind in one.kinds() if "." in kind] == [
+        "service.starting", "machine.waking", "machine.awake", "service.ready",
+    ]  # fmt: skip
+    assert notes(one, "machine.waking")[0].more == {"who": "a"}
 
 
 def test_its_wake_has_its_own_time_and_not_the_places():

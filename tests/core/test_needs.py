@@ -185,3 +185,26 @@ def test_an_adopted_dependent_leases_what_it_depends_on_and_wakes_it_if_it_died_
     one.run(1)
     db, app = (one.fleet.services[id_] for id_ in TWO)
     assert (db.state, db.dependents) == ("hot", {app.lives[0]})
+
+
+# --- who kept it awake
+
+
+def test_the_end_of_a_service_names_who_kept_it_awake_and_for_how_long():
+    one = stage(TWO)
+    one.end(asked(one, "app"))
+    one.run(40)
+    kept = {note.service: note.more["kept_by"] for note in notes(one, "service.stopped")}
+    assert kept["app"] == {}
+    assert list(kept["db"]) == ["app"]
+    assert kept["db"]["app"] == pytest.approx(21, abs=0.1)
+    starting = {note.service: note.more for note in notes(one, "service.starting")}
+    assert starting == {"app": {}, "db": {"who": "app"}}
+
+
+def test_the_time_inside_a_window_is_that_of_keep_warm():
+    one = stage({"a": {"keep_warm": ["always"], "idle_timeout": "1s"}})
+    for second in range(60):
+        one.fleet.tick({"a": second < 50})
+        one.run(1)
+    assert notes(one, "service.stopped")[0].more["kept_by"] == {"keep_warm": pytest.approx(49, abs=1)}

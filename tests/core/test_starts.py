@@ -200,6 +200,7 @@ def test_a_refused_connection_within_a_second_of_ready_is_probed_again():
     service = one.fleet.services["a"]
     one.fleet.tell(service.lives[0], states.Refused("connection refused"))
     assert (service.state, service.lives[0].phase) == ("starting", Phase.PROBING)
+    assert notes(one, "place.not_ready")[0].more == {"reason": "connection refused"}
     again = one.ask("a")
     one.run(0.1)
     assert again.life is first.life

@@ -80,7 +80,7 @@ def happen(life, event, now=100.0):
     return tell(life, event, now)
 
 
-@pytest.mark.parametrize("name, phase, cell", CELLS, ids=lambda value: str(value))
+@pytest.mark.parametrize("name, phase, cell", CELLS, ids=str)
 def test_each_event_in_each_phase_leads_where_the_matrix_says(name, phase, cell):
     kind = getattr(states, name)
     event = EXAMPLES.get(kind) or kind()

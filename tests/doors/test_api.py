@@ -1,208 +1,188 @@
-"""The own pages, asked for through the whole gateway."""
+"""What holds for every endpoint: methods, bodies, refusals, and the pages that are no use-case."""
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
 
 import pytest
 
+from hestia.doors.api_routes import ROUTES
+from tests.support.asking import get, post, problem, raw, said
 from tests.support.gateway import running
 
-
-@asynccontextmanager
-async def upstream(status=b"200 OK"):
-    """A server with one answer for everything, and the number of its connections."""
-    seen = []
-
-    async def answer(reader, writer):
-        seen.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seen
-    finally:
-        server.close()
-
-
-async def free_url():
-    """The address of a port that nobody listens at any more."""
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return f"http://127.0.0.1:{port}"
-
-
-def request(path, method="GET", headers="", version="1.1"):
-    host = "Host: localhost\r\n" if version == "1.1" else ""
-    return f"{method} {path} HTTP/{version}\r\n{host}{headers}\r\n".encode()
-
-
-async def get(gateway, path, **kw):
-    message = await gateway.ask(request(path, **kw))
-    return message.status, json.loads(message.body) if message.body[:1] in (b"{", b"[") else message.body, message
-
-
-STATUS_KEYS = [
-    "id",
-    "state",
-    "readiness",
-    "phase",
-    "reason",
-    "machine",
-    "base_url",
-    "managed",
-    "places",
-    "waiters",
-    "leases",
-    "idle_for_s",
-    "idle_timeout_s",
-    "hot_since",
-    "last_used",
-    "starts",
-    "last_start_s",
-    "expected_start_s",
-    "last_error",
-    "cooldown_s",
-    "held_until",
-]
+WATCHED = {"a": {"base_url": "http://127.0.0.1:1"}}
+PATHS = {route.path.replace("{id}", "a").replace("{request_id}", "x"): route for route in ROUTES}
+GETS = [path for path, route in PATHS.items() if route.method == "GET"]
+POSTS = [path for path, route in PATHS.items() if route.method == "POST"]
+HAS_NO_LOG = "/v1/services/a/logs"
 
 
 async def test_health_says_ok_and_the_version_and_needs_no_service():
-    async with running() as gateway:
-        assert (await get(gateway, "/__health"))[:2] == (200, {"status": "ok", "version": "0.1.0"})
+    async with running() as run:
+        assert await get(run, "/__health") == (200, {"status": "ok", "version": "0.1.0"})
 
 
 async def test_health_answers_http_1_0_without_a_host():
-    async with running() as gateway:
-        assert (await get(gateway, "/__health", version="1.0"))[0] == 200
+    async with running() as run:
+        assert (await run.ask(b"GET /__health HTTP/1.0\r\n\r\n")).status == 200
 
 
-async def test_a_watched_service_that_runs_is_hot_without_a_request():
-    async with upstream() as (url, seen), running({"a": {"base_url": url}}) as gateway:
-        code, status, _ = await get(gateway, "/v1/services/a/status")
-    assert (code, status["state"], status["readiness"], status["base_url"]) == (200, "hot", "ready", url)
-    assert list(status) == STATUS_KEYS
-    assert len(seen) == 1
-
-
-async def test_a_watched_service_that_does_not_run_is_cold_with_the_reason():
-    url = await free_url()
-    async with running({"a": {"base_url": url}}) as gateway:
-        _, status, _ = await get(gateway, "/v1/services/a/status")
-    assert (status["state"], status["reason"], status["last_error"]) == (
-        "cold",
-        "connection refused",
-        "connection refused",
-    )
-
-
-async def test_the_list_has_every_service_in_the_order_of_the_configuration():
-    url = await free_url()
-    async with upstream() as (up, _), running({"b": {"base_url": url}, "a": {"base_url": up}}) as gateway:
-        _, listed, _ = await get(gateway, "/v1/services")
-    assert [(each["id"], each["state"]) for each in listed["services"]] == [("b", "cold"), ("a", "hot")]
-
-
-async def test_an_upstream_that_says_nothing_delays_a_status_by_about_a_second_only():
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    services = {f"s{number}": {"base_url": url} for number in range(5)}
-    async with running(services) as gateway:
-        began = asyncio.get_running_loop().time()
-        _, listed, _ = await get(gateway, "/v1/services")
-        assert asyncio.get_running_loop().time() - began < 2.0
-    assert {each["state"] for each in listed["services"]} == {"cold"}
-    server.close()
-
-
-async def test_many_who_ask_at_once_cost_one_probe():
-    async with upstream() as (url, seen), running({"a": {"base_url": url}}) as gateway:
-        await asyncio.gather(*(get(gateway, "/v1/services/a/status") for _ in range(10)))
-    assert len(seen) == 1
-
-
-async def test_an_unknown_service_gets_a_404_that_names_the_nearest():
-    url = await free_url()
-    async with running({"ollama2": {"base_url": url}}) as gateway:
-        code, problem, _ = await get(gateway, "/v1/services/olama/status")
-    assert (code, problem["code"]) == (404, "unknown_service")
-    assert "'ollama2'" in problem["detail"]
-
-
-async def test_the_root_lists_addresses_for_programs():
-    async with running({"a": {"base_url": await free_url()}}) as gateway:
-        code, addresses, _ = await get(gateway, "/")
-    assert code == 200
-    assert addresses["services"] == {"a": "/services/a/"}
-
-
-async def test_the_root_leads_a_person_to_the_dashboard():
-    async with running() as gateway:
-        code, _, message = await get(gateway, "/", headers="Accept: text/html\r\n")
-    assert (code, message.get(b"location")) == (302, b"/dashboard/")
-
-
-async def test_the_dashboard_lists_services_and_their_states():
-    async with upstream() as (url, _), running({"a": {"base_url": url}}) as gateway:
-        code, body, message = await get(gateway, "/dashboard/")
-        moved = await get(gateway, "/dashboard")
-    assert code == 200
-    assert b'<a href="/services/a/">a</a>: hot' in body
-    assert b"script" not in body
-    assert b"frame-ancestors 'none'" in message.get(b"content-security-policy")
-    assert (moved[0], moved[2].get(b"location")) == (308, b"/dashboard/")
-
-
-async def test_metrics_are_prometheus_text():
-    async with upstream() as (url, _), running({"a": {"base_url": url}}) as gateway:
-        await gateway.ask(request("/services/a/x"))
-        code, body, message = await get(gateway, "/metrics")
-    assert code == 200
-    assert message.get(b"content-type").startswith(b"text/plain; version=0.0.4")
-    assert b'hestia_requests_total{service="a",code="200"} 1\n' in body
-    assert b"hestia_connections " in body
-
-
-@pytest.mark.parametrize("path", ["/v1/services/a", "/v1/nothing", "/metrics/x", "/__health/", "/dashboard/x"])
-async def test_what_is_no_page_is_a_404(path):
-    async with running() as gateway:
-        code, problem, _ = await get(gateway, path)
-    assert (code, problem["code"]) == (404, "not_found")
-
-
-@pytest.mark.parametrize("path", ["/", "/__health", "/metrics", "/v1/services", "/dashboard/"])
+@pytest.mark.parametrize("path", ["/", "/__health", "/metrics", "/dashboard/", "/v1/openapi.json", *GETS])
 async def test_head_answers_wherever_get_does_without_a_body(path):
-    async with running() as gateway:
-        code, body, message = await get(gateway, path, method="HEAD")
-    assert (code, body) == (200, b"")
-    assert int(message.get(b"content-length")) > 0
+    async with running(WATCHED) as run:
+        message = await run.ask(raw("HEAD", path))
+    assert (message.status, message.body) == (404 if path == HAS_NO_LOG else 200, b"")
 
 
-@pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH", "BREW"])
-async def test_another_method_is_a_405_that_says_which_are_allowed(method):
-    async with running() as gateway:
-        code, problem, message = await get(gateway, "/v1/services", method=method)
-    assert (code, problem["code"], message.get(b"allow")) == (405, "method_not_allowed", b"GET, HEAD, OPTIONS")
+async def test_head_of_a_stream_opens_none():
+    async with running(WATCHED) as run:
+        message = await run.ask(raw("HEAD", "/v1/events"))
+        assert message.get(b"content-type") == b"text/event-stream"
+        assert run.gateway._bulletin.listeners == 0
+
+
+@pytest.mark.parametrize("path", GETS)
+@pytest.mark.parametrize("method", ["POST", "DELETE", "BREW"])
+async def test_what_is_only_read_takes_no_other_method_and_says_which(path, method):
+    async with running(WATCHED) as run:
+        message = await run.ask(raw(method, path))
+    allow = message.get(b"allow")
+    assert (message.status, said(message)["code"], allow) == (405, "method_not_allowed", b"GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+async def test_what_changes_something_is_never_done_by_a_get(path, method):
+    async with running(WATCHED) as run:
+        message = await run.ask(raw(method, path))
+    assert (message.status, message.get(b"allow")) == (405, b"POST, OPTIONS")
 
 
 async def test_options_says_what_is_allowed():
-    async with running() as gateway:
-        code, _, message = await get(gateway, "/v1/services", method="OPTIONS")
-    assert (code, message.get(b"allow")) == (204, b"GET, HEAD, OPTIONS")
+    async with running(WATCHED) as run:
+        message = await run.ask(raw("OPTIONS", "/v1/services/a/start"))
+    assert (message.status, message.get(b"allow")) == (204, b"POST, OPTIONS")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/services/a", "/v1/services//status", "/v1/machines/local", "/metrics/x", "/__health/", "/v1/events/"]
+)
+async def test_what_is_no_page_is_a_404(path):
+    async with running(WATCHED) as run:
+        assert await problem(run, raw("GET", path)) == (404, "not_found")
+
+
+async def test_a_body_needs_not_be_there_but_one_that_is_no_json_is_refused():
+    async with running(WATCHED) as run:
+        stop = "/v1/services/a/stop"
+        assert (await post(run, stop))[0] == 202
+        assert (await post(run, stop, b""))[0] == 202
+        assert (await post(run, stop, b"{}"))[0] == 202
+        text = raw("POST", stop, b"{}", "Content-Type: text/plain")
+        assert await problem(run, text) == (400, "bad_request")
+        form = raw("POST", stop, b"hold=true", "Content-Type: application/x-www-form-urlencoded")
+        assert await problem(run, form) == (400, "bad_request")
+        assert (await post(run, stop, b"{}", "Content-Type: application/json; charset=utf-8"))[0] == 202
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"wait"', b"\xff", b'{"id": "b"}', b'{"wat": 1}', b'{"wait": 1}'])
+async def test_a_body_that_is_malformed_or_has_unknown_fields_is_a_400(body):
+    async with running(WATCHED) as run:
+        assert await problem(run, raw("POST", "/v1/services/a/stop", body)) == (400, "bad_request")
+
+
+async def test_an_unknown_field_is_named_with_those_that_there_are():
+    async with running(WATCHED) as run:
+        _, answer = await post(run, "/v1/services/a/stop", b'{"hodl": true}')
+    assert answer["detail"] == "the body has the unknown field 'hodl'; there are: wait, hold"
+
+
+async def test_a_body_says_what_the_query_may_say_and_the_query_goes_first():
+    async with running(WATCHED) as run:
+        _, held = await post(run, "/v1/services/a/stop", b'{"hold": true}')
+        assert held["held_until"] == "forever"
+        _, held = await post(run, "/v1/services/a/stop?hold=2h", b'{"hold": true}')
+        assert held["held_until"].endswith("Z")
+
+
+async def test_a_body_beyond_the_limit_is_a_413_also_when_its_length_is_not_told():
+    async with running(WATCHED, limits={"api_body": 100}) as run:
+        path = "/v1/services/a/stop"
+        assert await problem(run, raw("POST", path, b" " * 101)) == (413, "payload_too_large")
+        chunked = raw("POST", path, None, "Content-Type: application/json", "Transfer-Encoding: chunked")
+        assert await problem(run, chunked + b"65\r\n" + b" " * 101 + b"\r\n0\r\n\r\n") == (413, "payload_too_large")
+
+
+async def test_a_chunked_body_is_read_like_any_other():
+    async with running(WATCHED) as run:
+        head = raw("POST", "/v1/services/a/stop", None, "Content-Type: application/json", "Transfer-Encoding: chunked")
+        message = await run.ask(head + b'7\r\n{"hold"\r\n7\r\n: true}\r\n0\r\n\r\n')
+    assert (message.status, said(message)["held_until"]) == (202, "forever")
+
+
+async def test_a_chunk_that_is_malformed_in_a_later_segment_is_a_400_and_no_endless_wait():
+    async with running(WATCHED) as run:
+        client = await run.dial()
+        head = raw("POST", "/v1/services/a/stop", None, "Content-Type: application/json", "Transfer-Encoding: chunked")
+        await client.send_pieces([head, b"1\r\n{\r\n", b"zz\r\n"])
+        message = await client.answer(b"POST")
+        client.transport.abort()
+    assert (message.status, said(message)["code"]) == (400, "bad_request")
+
+
+async def test_who_waits_before_sending_a_body_is_invited():
+    async with running(WATCHED) as run:
+        client = await run.dial()
+        lines = ("Content-Type: application/json", "Content-Length: 2", "Expect: 100-continue")
+        await client.send(raw("POST", "/v1/services/a/stop", None, *lines))
+        assert (await client.message(b"POST")).status == 100
+        await client.send(b"{}")
+        assert (await client.answer(b"POST")).status == 202
+        client.transport.abort()
+
+
+async def test_a_body_that_stands_still_is_ended():
+    async with running(WATCHED, limits={"stall_timeout": 0.05}) as run:
+        client = await run.dial()
+        await client.send(raw("POST", "/v1/services/a/stop", None, "Content-Type: application/json", "Content-Length: 9"))
+        assert await client.end() == b""
+
+
+async def test_a_refusal_about_a_service_names_it():
+    async with running(WATCHED) as run:
+        _, answer = await get(run, "/v1/services/a/logs")
+        _, unknown = await get(run, "/v1/services/b/status")
+    assert (answer["service"], answer["code"]) == ("a", "not_found")
+    assert (unknown["service"], unknown["code"]) == (None, "unknown_service")
+
+
+async def test_an_id_in_the_path_may_be_percent_encoded():
+    async with running({"a.b": {"base_url": "http://127.0.0.1:1"}}) as run:
+        assert (await get(run, "/v1/services/a%2Eb/status"))[1]["id"] == "a.b"
+        assert (await get(run, "/v1/services/%F0%9F%94%A5/status"))[1]["code"] == "unknown_service"
 
 
 async def test_own_pages_are_in_the_access_log_without_a_service_or_a_query():
-    async with running() as gateway:
-        await get(gateway, "/__health?key=secret")
-    line = next(each for each in gateway.events if each["event"] == "request")
-    assert (line["service"], line["path"], line["status"]) == ("", "/__health", 200)
+    async with running() as run:
+        await get(run, "/v1/services?key=secret")
+    line = next(each for each in run.events if each["event"] == "request")
+    assert (line["service"], line["path"], line["status"]) == ("", "/v1/services", 200)
 
 
 async def test_with_an_admin_address_own_pages_answer_there_and_health_everywhere():
-    async with running(admin_listen=["127.0.0.1:0"]) as gateway:
-        assert (await gateway.ask(request("/v1/services"), 0)).status == 404
-        assert (await gateway.ask(request("/__health"), 0)).status == 200
-        assert (await gateway.ask(request("/v1/services"), 1)).status == 200
+    async with running(admin_listen=["127.0.0.1:0"]) as run:
+        assert (await run.ask(raw("GET", "/v1/services"), 0)).status == 404
+        assert (await run.ask(raw("GET", "/__health"), 0)).status == 200
+        assert (await run.ask(raw("GET", "/v1/services"), 1)).status == 200
+
+
+async def test_many_ask_at_once_and_each_gets_its_answer():
+    async with running(WATCHED) as run:
+        found = await asyncio.gather(*(get(run, path) for path in GETS * 5 if path not in {"/v1/events", HAS_NO_LOG}))
+    assert {status for status, _ in found} == {200}
+
+
+async def test_every_answer_of_the_api_is_json_and_is_not_kept():
+    async with running(WATCHED) as run:
+        message = await run.ask(raw("GET", "/v1/services"))
+    assert (message.get(b"content-type"), message.get(b"cache-control")) == (b"application/json", b"no-store")
+    assert json.loads(message.body)["services"][0]["id"] == "a"

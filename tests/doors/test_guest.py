@@ -170,13 +170,77 @@ async def test_a_head_that_never_ends_is_closed_by_its_deadline():
         assert await lane.ask(b"GET / HTTP/1.1\r\n") == b""
 
 
-async def test_a_guest_that_is_never_done_is_closed_by_its_deadline():
-    async def endless(request):
-        await asyncio.Event().wait()
+async def test_an_answer_that_takes_longer_than_the_patience_with_stalled_clients_is_not_cut():
+    async def slow(request):
+        await asyncio.sleep(0.2)
+        return web.Response(text="at last")
 
-    async with serving(endless, stall_timeout=0.05) as lane:
-        assert await lane.ask(GET % b"") == b""
-    assert lane.events("request")[0]["outcome"] == "client_left"
+    async with serving(slow, stall_timeout=0.02, head_timeout=0.02) as lane:
+        assert (await lane.ask(GET % b"")).endswith(b"at last")
+
+
+async def test_a_body_is_read_whole_within_its_limit():
+    async def sized(request):
+        return web.Response(text=str(len(await request.body())))
+
+    post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    async with serving(sized, api_body=100_000) as lane:
+        assert (await lane.ask(post % 100_000 + b"a" * 100_000)).endswith(b"100000")
+        refused = await lane.ask(post % 100_001 + b"a" * 100_001)
+    assert refused.startswith(b"HTTP/1.1 413 ")
+    assert b"`limits.api_body`" in refused
+
+
+async def test_a_body_that_stands_still_ends_its_connection_without_an_answer():
+    async def read(request):
+        return web.Response(body=await request.body())
+
+    async with serving(read, stall_timeout=0.05) as lane:
+        reader, writer = await asyncio.open_connection("127.0.0.1", lane.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab")
+        with pytest.raises(ConnectionResetError):
+            assert await reader.read() == b""
+            raise ConnectionResetError  # a clean end is one too
+        writer.close()
+    assert [line["outcome"] for line in lane.events("request")] == ["client_left"]
+    assert lane.events("internal") == []
+
+
+async def test_an_answer_that_broke_off_does_not_look_whole():
+    async def breaks(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"some")
+        raise ZeroDivisionError("inside")
+
+    async with serving(breaks) as lane:
+        answer = await lane.ask(GET % b"")
+    assert b"some" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert len(lane.events("internal")) == 1
+    assert (lane.events("request")[0]["status"], lane.events("request")[0]["outcome"]) == (200, "broken")
+
+
+async def test_a_time_that_was_waited_is_no_time_of_the_gateways_own():
+    async def waits(request):
+        request.caller.waits = True
+        await asyncio.sleep(0.01)
+        return web.Response()
+
+    async with serving(waits) as lane:
+        await lane.ask(GET % b"")
+    line = lane.events("request")[0]
+    assert line["duration_ms"] >= 10 > line["overhead_ms"] == 0
+
+
+async def test_a_refusal_names_the_service_that_it_is_about():
+    async def no(request):
+        request.caller.service = "a"
+        raise Refusal("held", "No.")
+
+    async with serving(no) as lane:
+        answer = await lane.ask(GET % b"")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["service"] == "a"
 
 
 async def test_a_client_that_leaves_ends_its_handler():

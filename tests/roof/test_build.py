@@ -1,4 +1,3 @@
-import asyncio
 import ssl
 
 import pytest
@@ -8,6 +7,7 @@ from hestia.roof.config import load_text
 from hestia.roof.listen import CannotStart
 from hestia.telemetry.log import Log
 from tests.support.gateway import config_text, running
+from tests.support.wire import dial
 
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -16,73 +16,11 @@ def configured(tmp_path, services, **top):
     return load_text(config_text(str(tmp_path), services, top), name=str(tmp_path / "hestia_config.yml")).config
 
 
-async def test_building_opens_nothing(tmp_path):
+async def test_building_opens_nothing_and_writes_nothing(tmp_path):
     gateway = build(configured(tmp_path, {}), Log(lambda _: None))
     assert gateway.addresses == []
     assert gateway.busy() == {"connections": 0, "leases": 0}
-
-
-async def test_after_the_close_nobody_listens_and_idle_connections_are_closed():
-    async with running() as gateway:
-        client = await gateway.dial()
-        assert await gateway.gateway.close(5.0) == 0
-        await client.until(lambda: client.ended)
-        with pytest.raises(ConnectionRefusedError):
-            await gateway.dial()
-
-
-async def test_an_exchange_may_finish_while_the_gateway_closes():
-    go = asyncio.Event()
-
-    async def slow(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        await go.wait()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
-
-    server = await asyncio.start_server(slow, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with running({"a": {"base_url": url}}) as gateway:
-        client = await gateway.dial()
-        await client.send(GET % b"/services/a/")
-        while gateway.gateway.fleet.leases == 0:
-            await asyncio.sleep(0)
-        closing = asyncio.ensure_future(gateway.gateway.close(10.0))
-        await asyncio.sleep(0)
-        go.set()
-        answer = await client.answer(b"GET")
-        assert (answer.status, answer.body) == (200, b"done")
-        assert await closing == 0
-        await client.until(lambda: client.ended)
-    server.close()
-
-
-async def test_what_does_not_finish_in_time_is_broken_off_and_counted():
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with running({"a": {"base_url": url}}) as gateway:
-        client = await gateway.dial()
-        await client.send(GET % b"/services/a/")
-        while gateway.gateway.fleet.leases == 0:
-            await asyncio.sleep(0)
-        assert await gateway.gateway.close(0) == 1
-        await client.until(lambda: client.ended)
-        assert gateway.gateway.fleet.leases == 0
-    server.close()
-
-
-async def test_a_service_without_an_address_is_refused_with_a_reason():
-    service = {"launch": {"kind": "process", "command": ["llama-server", "--port", "{port}"]}}
-    async with running({"a": service}) as gateway:
-        answer = await gateway.ask(GET % b"/services/a/")
-    assert answer.status == 503
-    assert b"start_failed" in answer.body
-
-
-async def test_the_id_of_the_gateway_is_kept_in_its_data_folder(tmp_path):
-    whole = configured(tmp_path, {})
-    first = build(whole, Log(lambda _: None)).shared.loop_tag
-    assert build(whole, Log(lambda _: None)).shared.loop_tag == first
-    assert first.startswith(b"hestia-")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_few_descriptors_lower_the_limit_of_connections(tmp_path):
@@ -96,9 +34,11 @@ async def test_an_https_upstream_is_checked_unless_that_is_switched_off(tmp_path
         "lax": {"base_url": "https://127.0.0.1:1", "tls_verify": False},
         "plain": {"base_url": "http://127.0.0.1:1"},
     }
-    gateway = build(configured(tmp_path, services), Log(lambda _: None))
-    modes = [place.tls.verify_mode if place.tls else None for place in gateway._places]
-    assert modes == [ssl.CERT_REQUIRED, ssl.CERT_NONE, None]
+    async with running(services) as gateway:
+        ways = {life.owner.id: life.way.tls for life in gateway.gateway.fleet.places()}
+    assert ways["strict"].verify_mode is ssl.CERT_REQUIRED
+    assert ways["lax"].verify_mode is ssl.CERT_NONE
+    assert ways["plain"] is None
 
 
 async def test_a_ca_file_that_is_none_stops_the_start(tmp_path):
@@ -107,3 +47,38 @@ async def test_a_ca_file_that_is_none_stops_the_start(tmp_path):
     whole = configured(tmp_path, {"a": {"base_url": "https://127.0.0.1:1", "tls_verify": str(bad)}})
     with pytest.raises(CannotStart, match=r"services\.a\.tls_verify"):
         build(whole, Log(lambda _: None))
+
+
+async def test_a_task_that_fails_is_one_line_with_its_trace():
+    async def fail():
+        raise KeyError("x")
+
+    async with running(strict=False) as gateway:
+        gateway.gateway.shared.fence.spawn(fail())
+        await gateway.ask(GET % b"/__health")
+    (said,) = [event for event in gateway.events if event["event"] == "internal"]
+    assert "KeyError" in said["trace"]
+
+
+async def test_programs_run_beside_the_configuration_file(tmp_path):
+    """What they name is found from there, wherever the gateway was started."""
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text("mine")
+    command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "page", "{port}"]
+    whole = configured(tmp_path, {"a": {"launch": {"kind": "process", "command": command}}}, defaults={"start_timeout": "20s"})
+    gateway = build(whole, Log(lambda _: None), source=str(tmp_path / "hestia_config.yml"))
+    await gateway.open()
+    try:
+        port = int(gateway.addresses[0].rpartition(":")[2])
+        answer = await asked(port, GET % b"/services/a/", within=20)
+    finally:
+        await gateway.close(0)
+    assert answer.body == b"mine"
+
+
+async def asked(port, raw, within):
+    client = await dial(port)
+    await client.send(raw)
+    answer = await client.answer(within=within)
+    client.close()
+    return answer

@@ -17,6 +17,10 @@ from hestia.words.states import Found
 from tests.support.wire import DEADLINE, Message, Wire, dial
 
 
+OTHERS = ("service.", "machine.")
+"""What went wrong there is no mistake of the gateway's."""
+
+
 def config_text(folder: str, services: dict[str, Any], top: dict[str, Any]) -> str:
     """JSON is YAML: a whole configuration from plain values, without `ollama`, and nothing outside the folder."""
     whole = {"listen": ["127.0.0.1:0"], "data_dir": folder, "control_socket": f"{folder}/control.sock", **top}
@@ -91,4 +95,4 @@ async def running(services: dict[str, Any] | None = None, *, strict: bool = True
         assert (gateway.busy(), len(shared.sweep.watched), len(shared.sweep.paused)) == ({"connections": 0, "leases": 0}, 0, 0)
         if strict:
             assert not run.unseen, run.unseen
-            assert not [event for event in run.events if event.get("level") == "error"], run.events
+            assert not [event for event in run.events if event.get("level") == "error" and not event["event"].startswith(OTHERS)], run.events

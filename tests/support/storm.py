@@ -11,11 +11,12 @@ from typing import Any
 from hestia.core.life import Life
 from hestia.core.service import Service
 from hestia.core.starts import under_way
+from hestia.rules.marks import ConfigError
 from hestia.words import states
 from hestia.words.states import STARTING, Phase
 from tests.support.world import LAUNCHED, Asker, Script, Stage, stage
 
-QUIET = 200_000.0
+QUIET = 5_000.0
 """Seconds after which everything is cold, however long the longest stop delay and cool-down are."""
 LEFT_OVER = {Phase.STOPPING, Phase.CLEARING}
 
@@ -96,15 +97,18 @@ class Storm:
     events: int = 0
     calm: bool = False
     seen: dict[str, int] = field(default_factory=dict)
+    said: dict[str, Any] = field(init=False)  # the services as the file says them
+    machines: dict[str, Any] = field(init=False)
+    absent: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rnd = random.Random(self.seed)
         while True:
-            services, machines = configuration(self.rnd)
+            self.said, self.machines = configuration(self.rnd)
             try:
-                self.stage = stage(services, machines=machines)
+                self.stage = stage(self.said, machines=self.machines)
                 break
-            except Exception:  # noqa: BLE001, S112 - what the file may not say is no storm: another one
+            except ConfigError:  # what the file may not say is no storm: another one
                 continue
         self.stage.chance = self.rnd
         self.stage.watching = self.watch
@@ -177,7 +181,7 @@ class Storm:
 
     def a_request_ends(self) -> None:
         if self.running:
-            asker, life = self.running.pop(self.rnd.randrange(len(self.running)))
+            _, life = self.running.pop(self.rnd.randrange(len(self.running)))
             life.release(self.stage.now)
             self.stage.fleet.settle()
 
@@ -310,6 +314,29 @@ class Storm:
     def time_passes(self) -> None:
         self.stage.run(self.rnd.choice([0.0, 0.01, 0.1, 0.5, 1.0, 3.0, 11.0]))
 
+    def a_reload(self) -> None:
+        """Something is said anew: a limit, a place, a machine; or a service goes or comes back."""
+        said = {id_: dict(one) for id_, one in self.said.items()}
+        absent = dict(self.absent)
+        id_ = self.rnd.choice(list(said))
+        kind = self.rnd.choice(["limit", "place", "machine", "go", "come"])
+        if kind == "limit":
+            said[id_].update(idle_timeout=self.rnd.choice([1, 30]), min_hot=self.rnd.choice([0, 10]), drain_timeout=self.rnd.choice([0, 5]))
+        elif kind == "place" and "launch" in said[id_]:
+            said[id_]["launch"] = {"kind": "process", "command": ["serve", "{port}", str(self.events)]}
+        elif kind == "machine" and "machine" in said[id_]:
+            said[id_]["machine"] = self.rnd.choice(list(self.machines))
+        elif kind == "go" and len(said) > 1:
+            absent[id_] = said.pop(id_)
+        elif kind == "come" and absent:
+            back = self.rnd.choice(list(absent))
+            said[back] = absent.pop(back)
+        try:
+            self.stage.reload(said, machines=self.machines)
+        except ConfigError:  # what the file may not say changes nothing
+            return
+        self.said, self.absent = said, absent
+
     def the_gateway_is_killed(self) -> None:
         self.asked.clear()
         self.running.clear()
@@ -343,8 +370,7 @@ class Storm:
         if life.phase is Phase.LAUNCHING and not life.settings.machine:
             self._has_room(life)
             assert self.stage.fleet.machines[life.machine].awake, f"{life} is launched on a machine that sleeps"
-            for id_ in life.owner.spec.depends_on:
-                other = self.stage.fleet.services[id_]
+            for other in self.stage.fleet.needed_by(life):
                 assert life in other.dependents, f"{life} is launched before {other}"
 
     def _has_room(self, life: Life) -> None:
@@ -394,7 +420,7 @@ class Storm:
             machine = self.stage.fleet.machines[life.machine]
             assert under_way(machine.life) or machine.ending, f"{life} waits for {machine.life}"
         if life.phase is Phase.NEEDS:
-            assert any(life in self.stage.fleet.services[id_].needing for id_ in life.owner.spec.depends_on), f"{life} is forgotten"
+            assert any(life in other.needing for other in self.stage.fleet.needed_by(life)), f"{life} is forgotten"
 
     def _check_service(self, service: Service) -> None:
         now = self.stage.now
@@ -407,7 +433,8 @@ class Storm:
         service.refresh()
         assert shown == (service.state, service.open), f"{service} showed {shown}"
         if service.open is not None:
-            assert service.open.hot and service.state == "hot", service
+            assert service.open.hot, service
+            assert service.state == "hot", service
         if service.state == "hot":
             assert any(life.hot for life in service.lives)
         if service.line and service.state not in {"starting", "hot"}:
@@ -461,6 +488,7 @@ class Storm:
         assert not self.stage.written, self.stage.written
         assert not fleet.rooms.line
         assert not fleet.rooms.reserved
+        assert not fleet.leaving
 
     def _check_machines(self) -> None:
         for machine in self.stage.fleet.machines.values():
@@ -498,6 +526,7 @@ ACTIONS = {
     "a_machine_wakes": 1,
     "a_machine_sleeps": 1,
     "a_window": 4,
+    "a_reload": 1.5,
     "busy_or_not": 1,
     "the_gateway_is_killed": 0.3,
 }

@@ -75,8 +75,8 @@ class Stage:
         self.world = World(
             clock=lambda: self.now,
             wall=lambda: self.wall + self.now - 1000.0,
-            perform=lambda effects: self.perform(effects),
-            jitter=lambda: self.chance.random(),
+            perform=lambda effects: self.perform(effects),  # noqa: PLW0108 - a test may replace it
+            jitter=lambda: self.chance.random(),  # noqa: PLW0108 - likewise
             watched_by_launcher=lambda launch: launch is not None,
         )
         self.fleet = Fleet(self.config, self.world)
@@ -157,9 +157,24 @@ class Stage:
         self.agenda.clear()
         self.fleet = Fleet(self.config, self.world)
         for run in sorted(self.written.values(), key=lambda one: one.of != "machine"):
-            owner = self.fleet.machines[run.owner] if run.of == "machine" else self.fleet.services[run.owner]
-            life = owner.life if run.of == "machine" else owner.lives[run.number]
-            self.fleet.tell(life, states.Adopt(run))
+            life = self.place_of(run)
+            if life is None:  # gone from the configuration: it is stopped
+                del self.running[run.id], self.written[run.id]
+            else:
+                self.fleet.tell(life, states.Adopt(run))
+
+    def place_of(self, run: Run) -> Life | None:
+        if run.of == "machine":
+            machine = self.fleet.machines.get(run.owner)
+            return machine.life if machine is not None and not machine.always else None
+        service = self.fleet.services.get(run.owner)
+        lives = [life for life in service.lives if life.number == run.number] if service is not None else []
+        return lives[0] if lives and lives[0].machine == run.machine else None
+
+    def reload(self, services: dict[str, Any], **top: Any) -> None:
+        """Another configuration."""
+        self.config = configured(services, **top)
+        self.fleet.adopt(self.config)
 
     # --- time
 
@@ -224,10 +239,15 @@ class Stage:
 LAUNCHED = {"launch": {"kind": "process", "command": ["serve", "{port}"]}}
 
 
-def stage(services: dict[str, Any], **top: Any) -> Stage:
-    """A fleet of these services; a service without any key of a place is a launched process."""
+def configured(services: dict[str, Any], **top: Any) -> Any:
+    """A configuration as a file would say it."""
     filled = {
         id_: said if {"base_url", "launch", "places"} & said.keys() else {**LAUNCHED, **said} for id_, said in services.items()
     }
     text = json.dumps({"services": {"ollama": None, **filled}, **top})
-    return Stage(load_text(text, name="hestia_config.yml").config)
+    return load_text(text, name="hestia_config.yml").config
+
+
+def stage(services: dict[str, Any], **top: Any) -> Stage:
+    """A fleet of these services; a service without any key of a place is a launched process."""
+    return Stage(configured(services, **top))
