@@ -1,5 +1,6 @@
 """What each peer is configured with. All do the same work: keep connections to the upstream, add the X-Forwarded
-headers, write an access log to a file; each is tuned as its own documentation advises for that."""
+headers, write an access log to a file; each is tuned as its own documentation advises for that.
+"""
 
 from __future__ import annotations
 

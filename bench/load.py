@@ -1,9 +1,9 @@
 """Small clients for what wrk cannot do. Each runs as a process of its own and prints one JSON object.
 
-    python -m bench.load down|up PORT PATH BYTES
-    python -m bench.load events|echo PORT PATH CONNECTIONS SECONDS
-    python -m bench.load crowd PORT PATH CONNECTIONS SECONDS
-    python -m bench.load control SOCKET CLIENTS REQUESTS
+python -m bench.load down|up PORT PATH BYTES
+python -m bench.load events|echo PORT PATH CONNECTIONS SECONDS
+python -m bench.load crowd PORT PATH CONNECTIONS SECONDS
+python -m bench.load control SOCKET CLIENTS REQUESTS
 """
 
 from __future__ import annotations

@@ -26,10 +26,9 @@ CLIENTS: Final = 50
 HALF: Final = 0.5
 CONNECTIONS: Final = 64
 ROOT: Final = Path(__file__).parents[1]
-JSON: Final = "Content-Type: application/json\r\nContent-Length: 0\r\n"
 
 
-def sleeper(rig: Rig, delay: float) -> str:
+def sleeper(delay: float) -> str:
     """A service that listens so long after its launch and then says since when."""
     command = [sys.executable, "-m", "bench.upstream", "{port}", f"{delay:.3f}"]
     launch = f"{{kind: process, cwd: '{ROOT}', command: {command}}}"
@@ -46,15 +45,14 @@ def gateway(rig: Rig, name: str, services: str) -> Iterator[Running]:
     try:
         yield running
     finally:
-        get(running.site.quick, "/v1/services/sleeper/stop?wait=true", JSON, "POST", 20) if "sleeper" in services else None
         running.stop()
 
 
-def waiters(count: int, tries: Callable[[Rig], int]) -> Callable[[Rig, Running], Sample]:
-    def run(rig: Rig, _: Running) -> Sample:
+def waiters(count: int, *, once: bool = False) -> Callable[[Rig, Running], Sample]:
+    def run(rig: Rig, _running: Running) -> Sample:
         rounds: list[Sample] = []
-        for number in range(tries(rig)):
-            with gateway(rig, "waiters", sleeper(rig, Random().uniform(*STARTS_S))) as running:
+        for _ in range(1 if once else rig.tries):
+            with gateway(rig, "waiters", sleeper(Random().uniform(*STARTS_S))) as running:
                 before = running.rss_mib()
                 rounds.append(rig.load("crowd", running.site.quick, "/services/sleeper/since", count, 30))
                 rounds[-1]["mib"] = running.rss_mib() - before
@@ -114,7 +112,7 @@ def control(rig: Rig, _: Running) -> Sample:
     with gateway(rig, "control", "") as running:
         socket = running.site.folder / "control.sock"
 
-        def beside(until: float) -> Sample:
+        def beside(_: float) -> Sample:
             figures = rig.load("control", socket, CLIENTS, 1000)
             return {"control_s": figures["seconds"], "control_p95_ms": figures["p95_ms"]}
 
@@ -143,18 +141,22 @@ OWN: Final = (
         "first-waiter",
         "from ready to the first released waiter, p95 (checks each 250 ms)",
         Measure("first_ms", "ms"),
-        waiters(1, lambda rig: rig.tries),
+        waiters(1),
         ALONE,
     ),
     Scenario(
         "waiters",
         "1,000 waiters: from ready to the last answer",
         Measure("last_ms", "ms"),
-        waiters(MANY, lambda rig: 1),
+        waiters(MANY, once=True),
         ALONE,
     ),
     Scenario(
-        "scrape", "relay at half capacity: a scrape of 50 services moves its p99", Measure("moved_ms", "ms"), scrape, ALONE
+        "scrape",
+        "relay at half capacity: a scrape of 50 services moves its p99",
+        Measure("moved_ms", "ms"),
+        scrape,
+        ALONE,
     ),
     Scenario(
         "control",

@@ -28,8 +28,8 @@ class Peer(NamedTuple):
     program: Callable[[Packages], str]
     launches: Callable[[str, Site], tuple[Launch, ...]]
     packages: frozenset[str] = frozenset()
-    prefix: Callable[[str], str] = lambda name: ""
-    shared_port: bool = False
+    one_port: bool = False
+    """Both upstreams behind one port, by the path `/services/NAME`."""
     cannot: frozenset[str] = frozenset()
 
     def missing(self, packages: Packages) -> str:
@@ -37,33 +37,33 @@ class Peer(NamedTuple):
         for name in sorted(self.packages):
             if name in packages.missing:
                 return packages.missing[name]
-        return "" if not self.program or self.program(packages) else "its program is not installed"
+        return "" if self.program(packages) else "its program is not installed"
 
 
 def system(name: str) -> Callable[[Packages], str]:
-    return lambda packages: shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin") or ""
+    return lambda _: shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin") or ""
 
 
 def packaged(name: str) -> Callable[[Packages], str]:
     return lambda packages: str(packages.bin / name) if (packages.bin / name).exists() else ""
 
 
-def this_python(packages: Packages) -> str:
+def this_python(_: Packages) -> str:
     return sys.executable
+
+
+def nothing(_program: str, _site: Site) -> tuple[Launch, ...]:
+    return ()
 
 
 def of_hestia(loop: str) -> Callable[[str, Site], tuple[Launch, ...]]:
     return lambda program, site: (configs.hestia(program, site, loop),)
 
 
-def in_services(name: str) -> str:
-    return f"/services/{name}"
-
-
 PEERS: Final = (
-    Peer(DIRECT, "no proxy", this_python, lambda program, site: ()),
-    Peer(HESTIA, "Hestia on uvloop", this_python, of_hestia("uvloop"), prefix=in_services, shared_port=True),
-    Peer(HESTIA_DEFAULT, "Hestia on asyncio's own loop", this_python, of_hestia("asyncio"), frozenset(), in_services, True),
+    Peer(DIRECT, "no proxy", this_python, nothing),
+    Peer(HESTIA, "Hestia on uvloop", this_python, of_hestia("uvloop"), one_port=True),
+    Peer(HESTIA_DEFAULT, "Hestia on asyncio's own loop", this_python, of_hestia("asyncio"), one_port=True),
     Peer("nginx", "nginx, one worker, tuned", system("nginx"), lambda p, site: (configs.nginx(p, site),)),
     Peer("haproxy", "HAProxy, one thread, tuned", system("haproxy"), lambda p, site: (configs.haproxy(p, site),)),
     Peer(
@@ -138,8 +138,8 @@ class Running:
 
     def at(self, upstream: str, path: str) -> tuple[int, str]:
         """Port and path by which this upstream's `path` is reached."""
-        if self.peer.shared_port:
-            return self.site.quick, self.peer.prefix(upstream) + path
+        if self.peer.one_port:
+            return self.site.quick, f"/services/{upstream}{path}"
         return (self.site.quick if upstream == "quick" else self.site.light), path
 
     def url(self, upstream: str, path: str) -> str:

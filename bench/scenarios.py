@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from bench import wrk
 from bench.figures import DIRECT, Measure, Sample
-from bench.machine import Cores, settle, get
+from bench.machine import Cores, get, settle
 from bench.packages import Packages
 from bench.peers import SMALL, Peer, Running, Upstreams, start
 
@@ -55,7 +55,7 @@ class Rig(NamedTuple):
                 text=True,
                 check=False,
                 timeout=limit,
-                preexec_fn=lambda: settle(self.cores.load),  # noqa: PLW1509 - the bench has no threads
+                preexec_fn=lambda: settle(self.cores.load),
             )
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"the load did not end within {limit:g} s") from None
@@ -115,7 +115,7 @@ def small(connections: int, *, varied: bool) -> Callable[[Rig, Running], Sample]
 
 
 def post(rig: Rig, running: Running) -> Sample:
-    return wrk_run(rig, running, "light", lambda port, path: wrk.post_script(POST_BYTES), 16, "/sink")
+    return wrk_run(rig, running, "light", lambda _port, _path: wrk.post_script(POST_BYTES), 16, "/sink")
 
 
 def bulk(kind: str) -> Callable[[Rig, Running], Sample]:

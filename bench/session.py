@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bench.figures import Results, Sample
-from bench.peers import BY_ID, HESTIA, Running
+from bench.peers import BY_ID, Running
 from bench.scenarios import Rig, Scenario, others_of, takes_part
+
+MOST_LOGGED: Final = 1 << 26
 
 
 class Job(NamedTuple):
@@ -34,7 +38,8 @@ class Outcome:
 
 def plan(scenarios: Sequence[Scenario], peers: Sequence[str], rounds: int, random: Random) -> list[Job]:
     """Each round holds every pair once. Peers of one scenario run next to each other in time, in a shuffled order:
-    what a pair of figures is compared by is then minutes apart at most, and no peer has a place of its own."""
+    what a pair of figures is compared by is then minutes apart at most, and no peer has a place of its own.
+    """
     jobs = []
     for round_ in range(rounds):
         turn = [scenario for scenario in scenarios if round_ < scenario.rounds]
@@ -46,7 +51,9 @@ def plan(scenarios: Sequence[Scenario], peers: Sequence[str], rounds: int, rando
     return jobs
 
 
-def perform(jobs: Sequence[Job], rig: Rig, running: dict[str, Running], say: Callable[[str], None]) -> Iterator[Outcome]:
+def perform(
+    jobs: Sequence[Job], rig: Rig, running: dict[str, Running], say: Callable[[str], None]
+) -> Iterator[Outcome]:
     """Gives the outcome so far after each job: an interrupted session still has its figures."""
     outcome = Outcome(list({job.scenario.id: job.scenario for job in jobs}.values()))
     began = time.monotonic()
@@ -64,7 +71,15 @@ def perform(jobs: Sequence[Job], rig: Rig, running: dict[str, Running], say: Cal
             errors = f", {sample['errors']:g} errors" if sample.get("errors") else ""
             unit = measure.unit.removesuffix(" added")
             say(f"{label} {sample[measure.key]:>12,.1f} {unit}{errors}   about {left / 60:.0f} min left")
+        trim(running[job.peer].site.folder)
         yield outcome
+
+
+def trim(folder: Path) -> None:
+    """Access logs of a session would fill a disk: nobody reads them."""
+    for file in folder.glob("*.log"):
+        if file.stat().st_size > MOST_LOGGED:
+            os.truncate(file, 0)  # all of them are written by appending
 
 
 def measured(job: Job, rig: Rig, running: dict[str, Running]) -> Sample:
@@ -74,6 +89,3 @@ def measured(job: Job, rig: Rig, running: dict[str, Running]) -> Sample:
         peer.stop()
         running[job.peer] = peer = rig.fresh(peer.peer, f"again-{job.peer}-{time.monotonic_ns()}")
     return job.scenario.run(rig, peer)
-
-
-__all__ = ["HESTIA", "Job", "Outcome", "perform", "plan"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hestia.core.starts import under_way
 from hestia.words.refusal import Refusal
-from hestia.words.states import AskIdle, Stop
+from hestia.words.states import AskIdle, Phase, Stop
 
 if TYPE_CHECKING:
     from hestia.core.life import Life
@@ -116,7 +116,7 @@ class Ends:
     def _all_idle(self) -> bool:
         """A replica that still starts is never stopped for it."""
         now, lives = self.service.fleet.clock(), self.service.lives
-        if any(under_way(life) for life in lives):
+        if any(under_way(life) and life.phase is not Phase.ROOM for life in lives):
             return False
         return all(_idle_long_enough(life, now) and now >= life.busy_until for life in lives if life.hot)
 

@@ -33,7 +33,8 @@ class Starts:
 
     def begin(self, cause: Cause, request_id: str, who: str) -> None:
         service = self.service
-        service.wanted = service.wanted or cause == "command"
+        if service.state != "hot":
+            service.wanted = service.wanted or cause == "command"
         if cause != "keep_warm":
             service.kept_cold = False
         if service.ending or service.next_spec is not None:

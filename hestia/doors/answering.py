@@ -28,6 +28,11 @@ class Answering(Connection):
     def _request(self, data: bytes) -> None:
         raise NotImplementedError
 
+    @property
+    def who(self) -> str:
+        """Whose request is at hand: the name of a key, or an address."""
+        return self.standing.who
+
     def exchange_done(self, exchange: Exchange, *, reusable: bool) -> None:
         """The answer went out whole (or the tunnel ended)."""
         self.exchange = None
@@ -166,6 +171,8 @@ class Answering(Connection):
         self.shared.tally.ended(service, status, method, path, client, request_id, 0.0, 0.0, 0, 0, outcome)
 
     def _count(self, exchange: Exchange, outcome: str) -> None:
+        seconds = monotonic() - exchange.began
+        self.shared.users.used(exchange.relayed.id, self.standing.who, seconds)
         self.shared.tally.ended(
             exchange.relayed.id,
             exchange.status,
@@ -173,7 +180,7 @@ class Answering(Connection):
             exchange.path,
             exchange.head.client,
             exchange.request_id,
-            monotonic() - exchange.began,
+            seconds,
             exchange.own_time,
             exchange.bytes_in,
             exchange.bytes_out,

@@ -84,8 +84,9 @@ def stand(head: RequestHead, block: bytes, front: Front) -> Standing:
     session = _take_session(head, sessions) if guard.on and b"cookie:" in lowered else None
     site = head.header(b"sec-fetch-site") if b"sec-fetch-site:" in lowered else None
     standing = guard.stand(head, key, session if key is None else None, site)
+    who = key.name if key is not None else session.who if session is not None else ""
+    standing.who = who or head.client
     if guard.on and standing.known:
-        who = key.name if key is not None else session.who if session is not None else ""
         how = "key" if key is not None else "session"
         front.shared.server.log.event("auth.accepted", "debug", how=how, who=who, client=head.client)
     return standing

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hestia.rules.routing import Router
     from hestia.rules.trust import Trust
     from hestia.telemetry.tally import Tally
+    from hestia.telemetry.users import Users
     from hestia.words.spec import Limits
 
 SLOWEST_SWEEP = 0.5
@@ -53,6 +54,7 @@ class Shared:
         "sweep",
         "tally",
         "trust",
+        "users",
     )
 
     def __init__(
@@ -67,6 +69,7 @@ class Shared:
         tally: Tally,
         server: Server,
         cold: ColdDoor,
+        users: Users,
         limits: Limits,
         cors_origins: frozenset[str],
         loop_tag: bytes,
@@ -84,6 +87,7 @@ class Shared:
         self.sessions = sessions
         self.login = login
         self.trust = trust
+        self.users = users
         self.tally = tally
         self.server = server
         self.cold = cold

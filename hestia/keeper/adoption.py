@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from hestia.keeper.runs import digest
 from hestia.keeper.works import watch_end
 from hestia.ports import LaunchFailed
+from hestia.words.launch_spec import ProcessLaunch
 from hestia.words.notes import Note
 from hestia.words.states import Adopt, Phase
 
@@ -19,10 +21,26 @@ if TYPE_CHECKING:
 
 
 async def adopt(keeper: Keeper, runs: Iterable[Run]) -> None:
-    """Before the first request. One that cannot be asked now is asked again later, and meanwhile nothing is done."""
-    for run in runs:
-        await settle(keeper, run)
+    """Before the first request, machines first. One that cannot be asked now is asked again later: nothing is done."""
+    runs = list(runs)
+    await adopt_all(keeper, [run for run in runs if run.of == "machine"])
+    await adopt_all(keeper, [run for run in runs if run.of != "machine"])
+
+
+async def adopt_all(keeper: Keeper, runs: Iterable[Run]) -> None:
+    """All at once: a start must not wait for one slow engine after the other, nor for one end after the other."""
+    async with asyncio.TaskGroup() as tasks:
+        for run in runs:
+            tasks.create_task(_settle_fenced(keeper, run))
     keeper.fleet.settle()
+
+
+async def _settle_fenced(keeper: Keeper, run: Run) -> None:
+    try:
+        await settle(keeper, run)
+    except Exception as problem:  # noqa: BLE001 - one that is not understood keeps no gateway from starting
+        keeper.outside.failed(problem)
+        keeper.ask_later(run)
 
 
 async def settle(keeper: Keeper, run: Run) -> None:
@@ -40,10 +58,12 @@ async def settle(keeper: Keeper, run: Run) -> None:
         await _end(keeper, run, "it is no longer in the configuration")
     elif digest(life) != run.spec:
         await _end(keeper, run, "its configuration has changed")
-    elif life.phase is not Phase.COLD:
-        await _end(keeper, run, "another one was started meanwhile")
-    else:
+    elif life.phase is Phase.COLD:
         _take(keeper, life, run)
+    elif isinstance(run.launch, ProcessLaunch):
+        await _end(keeper, run, "another one was started meanwhile")
+    else:  # a container, a unit, a machine: what was started meanwhile is the same thing
+        await keeper.outside.records.forget(run.id)
 
 
 def _place_of(keeper: Keeper, run: Run) -> Life | None:

@@ -47,9 +47,7 @@ class Commands:
     async def start(self, id_: str, *, cause: Cause = "command", wait: float | None = None) -> ServiceStatus:
         """Ends a hold and a cool-down. With `wait`: until it is ready, or so many seconds."""
         service = self._keeper.service(id_)
-        if service.held_until is not None:
-            service.held_until = None
-            await self._keeper.outside.records.hold(f"service/{id_}", None)
+        await self._lift(service)
         service.kept_cold = False
         service.cool_down_over()
         refusal = service.refusal()
@@ -60,6 +58,20 @@ class Commands:
         if wait is not None:
             await self._until_hot(service, wait)
         return self._status(service)
+
+    async def _lift(self, service: Service) -> None:
+        """Its own hold ends. One on everything goes on for all the others."""
+        records, until = self._keeper.outside.records, self._fleet.held_all_until
+        if until is not None:
+            self._fleet.held_all_until = None
+            for other in self._fleet:
+                if other is not service:
+                    other.held_until = max(until, other.held_until or 0.0)
+                    await records.hold(f"service/{other.id}", other.held_until)
+            await records.hold("all", None)
+        if service.held_until is not None:
+            service.held_until = None
+            await records.hold(f"service/{service.id}", None)
 
     async def _until_hot(self, service: Service, seconds: float) -> None:
         try:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from hestia.core.fleet import Fleet, World
 from hestia.fence import Fence
-from hestia.keeper.runs import bare_run, base_url_of, check_of
+from hestia.keeper.adoption import adopt_all
+from hestia.keeper.runs import bare_run, base_url_of, check_of, digest, kind_of
 from hestia.keeper.works import WORKS, notice
 from hestia.ports import HasLogs, Noticing, Watchable
 from hestia.rules.hours import inside, time_zone
@@ -21,14 +22,17 @@ from hestia.words.refusal import Refusal
 from hestia.words.states import (
     AskIdle,
     Enter,
+    Failed,
     Forget,
     Found,
     Grant,
     Hangup,
+    NotFound,
     NotReady,
     Phase,
     Refuse,
     Say,
+    StopFailed,
 )
 
 if TYPE_CHECKING:
@@ -214,7 +218,7 @@ class Keeper:
 
     async def ask_again(self) -> None:
         runs, self._unasked = self._unasked, []
-        await adopt(self, runs)
+        await adopt_all(self, runs)
 
     def watch_run(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
         before = self._ends.pop(run_id, None)

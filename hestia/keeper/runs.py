@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -32,7 +32,7 @@ def new_run(life: Life, outside: Outside, ports: frozenset[int]) -> Run:
         values["socket"] = socket
     return Run(
         id=id_,
-        of="machine" if life.settings.machine else "service",
+        of=kind_of(life),
         owner=life.owner.id,
         number=life.number,
         machine=life.machine,
@@ -54,7 +54,7 @@ def bare_run(life: Life, outside: Outside) -> Run:
     base_url, health_url = urls(life)
     return Run(
         id=outside.new_id(),
-        of="machine" if life.settings.machine else "service",
+        of=kind_of(life),
         owner=life.owner.id,
         number=life.number,
         machine=life.machine,
@@ -65,6 +65,11 @@ def bare_run(life: Life, outside: Outside) -> Run:
         since=outside.wall(),
         spec=digest(life),
     )
+
+
+def kind_of(life: Life) -> Literal["service", "machine"]:
+    """Whose life it is."""
+    return "machine" if life.settings.machine else "service"
 
 
 def urls(life: Life) -> tuple[str | None, str | None]:

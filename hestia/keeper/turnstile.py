@@ -23,8 +23,8 @@ class Turnstile:
         self.lease_nowait = service.lease_nowait  # bound once: it is asked for every request
         self.lease_quietly = service.lease_quietly
 
-    def wait(self, asker: Any, request_id: str) -> Waiter:
-        waiter = Waiter(asker, request_id)
+    def wait(self, asker: Any, request_id: str, who: str) -> Waiter:
+        waiter = Waiter(asker, request_id, who=who)
         self._service.ask(waiter)
         self._fleet.settle()
         return waiter

@@ -52,17 +52,22 @@ async def check(keeper: Keeper, life: Life, tell: Tell) -> None:
 
 async def _as_ours(keeper: Keeper, life: Life) -> Run | None:
     """It is ready. Written down and watched, if its launcher can find it by name; else it is somebody else's."""
-    run = None
-    if life.spec.launch is not None:
-        run = bare_run(life, keeper.outside)
-        if await _launcher(keeper, life).state(run) != "running":
-            run = None
+    run = await _known(keeper, life) if life.spec.launch is not None else None
     if run is not None:
         life.run = run
         await keeper.outside.records.record(run)
         watch_end(keeper, life, run)
     keeper.set_way(life)
     return run
+
+
+async def _known(keeper: Keeper, life: Life) -> Run | None:
+    """What an earlier gateway wrote down is ours, also while its engine cannot be asked."""
+    run = keeper.unasked_of(life)
+    if run is not None:
+        return run
+    run = bare_run(life, keeper.outside)
+    return run if await _launcher(keeper, life).state(run) == "running" else None
 
 
 async def notice(keeper: Keeper, life: Life) -> None:
@@ -80,7 +85,7 @@ async def notice(keeper: Keeper, life: Life) -> None:
 async def launch(keeper: Keeper, life: Life, tell: Tell) -> None:
     """Written down first; then started, and everything that its start tells is written down too."""
     try:
-        run = life.run = new_run(life, keeper.outside, keeper.ports_in_use())
+        run = life.run = keeper.unasked_of(life) or new_run(life, keeper.outside, keeper.ports_in_use())
         assert run.launch is not None  # noqa: S101 - a place without a launcher never gets here
         launcher: Any = keeper.outside.launcher_for(run.launch)
         await keeper.outside.records.record(run)

@@ -2,13 +2,9 @@
 // focus, selection and a screen reader's place stay where they are.
 
 // Colours of a terminal, and characters that no page can or should show (they could turn a text around).
-const CONTROL = /\x1b\[[0-9;?]*[ -/]*[@-~]|\r(?=\n)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]/g;
-const PAIR = /[\ud800-\udbff][\udc00-\udfff]/;
+const CONTROL = /\x1b\[[0-9;?]*[ -/]*[@-~]|\r(?=\n)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
-export const clean = (text) => {
-  const said = String(text ?? "");
-  return PAIR.test(said) ? said.replace(CONTROL, (one) => (/[\ud800-\udfff]/.test(one) ? one : "")) : said.replace(CONTROL, "");
-};
+export const clean = (text) => String(text ?? "").replace(CONTROL, "");
 
 export const at = (id) => document.getElementById(id);
 

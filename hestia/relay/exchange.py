@@ -142,6 +142,10 @@ class Exchange(Turn):
             self.client.resume()
 
     @property
+    def who(self) -> str:
+        return self.client.who
+
+    @property
     def repeatable(self) -> bool:
         """Whether the request may be sent a second time if a pooled connection gives no byte of an answer."""
         return self.head.length == 0 and self.method in SAFE and self.head.upgrade is None

@@ -19,6 +19,10 @@ class Client(Protocol):
     transport: asyncio.Transport
     full: bool
 
+    @property
+    def who(self) -> str:
+        """Who asks: the name of a key, or an address."""
+
     def cross(self, exchange: Exchange, place: Place) -> bytes:
         """Its header block as it crosses to `place`, up to the request id."""
 
@@ -86,7 +90,7 @@ class Life(Protocol):
     def lease_quietly(self) -> Lease | None:
         """For a request that keeps nobody awake; None while it is not hot. `release_quiet` is its release."""
 
-    def wait(self, asker: Asker, request_id: str, /) -> object:
+    def wait(self, asker: Asker, request_id: str, who: str, /) -> object:
         """A place in the line. What it gives is for `left`."""
 
     def left(self, ticket: object, /) -> None:

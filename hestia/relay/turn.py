@@ -42,6 +42,11 @@ class Turn:
         raise NotImplementedError
 
     @property
+    def who(self) -> str:
+        """Who asks: the name of a key, or an address."""
+        raise NotImplementedError
+
+    @property
     def waiting(self) -> bool:
         """Held: it has no lease yet."""
         return self.lease is None and not self.ended
@@ -49,7 +54,7 @@ class Turn:
     def wait(self) -> None:
         """In the line of its service; up to 64 KiB of its body are kept meanwhile."""
         self.pending = [] if self.pending is None else self.pending
-        ticket = self.life.wait(self, self.request_id.decode("ascii"))
+        ticket = self.life.wait(self, self.request_id.decode("ascii"), self.who)
         if self.waiting:  # it may have been granted or refused already
             self.ticket = ticket
 

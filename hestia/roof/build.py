@@ -30,7 +30,7 @@ from hestia.roof.gateway import Gateway
 from hestia.roof.house import make_house
 from hestia.roof.in_force import guard_of, relayed_of
 from hestia.roof.launching import Launchers
-from hestia.roof.records import StoreRecords
+from hestia.roof.records import StoreRecords, Telling
 from hestia.roof.reload import Reload
 from hestia.roof.systemd import Notify
 from hestia.roof.ways import Ways
@@ -41,6 +41,7 @@ from hestia.store.store import Store
 from hestia.telemetry.bulletin import Bulletin
 from hestia.telemetry.log import Log
 from hestia.telemetry.tally import Tally
+from hestia.telemetry.users import Users
 
 if TYPE_CHECKING:
     from hestia.core.life import Life
@@ -71,6 +72,7 @@ def build(
     store = Store(data_dir / "hestia.db", log, retention=config.retention)
     bulletin = Bulletin(log, store.add)
     hanging_up = _HangingUp()
+    telling = Telling(bulletin, store)
     outside = Outside(
         clock=time.monotonic,
         wall=time.time,
@@ -78,7 +80,7 @@ def build(
         probe=probe,
         asks=ask,
         records=StoreRecords(store),
-        tell=bulletin.tell,
+        tell=telling,
         way_to=ways.to,
         hang_up=hanging_up,
         failed=failed,
@@ -106,6 +108,7 @@ def build(
         tally=tally,
         server=Server(api.answer, limits=config.limits, tally=tally, log=log, cors=cors),
         cold=ColdDoor(config, keeper, cors),
+        users=Users(),
         limits=config.limits,
         cors_origins=cors,
         loop_tag=b"",
@@ -113,6 +116,7 @@ def build(
         reserve=host.ADMIN_RESERVE,
         failed=failed,
     )
+    telling.fleet, telling.users = keeper.fleet, shared.users
     gateway = Gateway(config, shared, keeper, commands, store, bulletin, ways, relayed)
     hanging_up.gateway = gateway
     if load is not None:

@@ -11,7 +11,7 @@ from hestia.doors.key_desk import KeyDesk
 from hestia.keeper.adoption import adopt
 from hestia.roof.host import lock
 from hestia.roof.listen import CannotStart
-from hestia.roof.listening import Listening
+from hestia.roof.listening import Listening, Next
 from hestia.store.opening import NewerSchema
 from hestia.words.refusal import Refusal
 
@@ -77,15 +77,23 @@ class Gateway:
     async def open(self) -> None:
         """Listen everywhere, or nowhere: raises CannotStart. What an earlier gateway left running is adopted."""
         self._lock = lock(self.config.data_dir)
-        first = self.listening.prepare(self.config)
+        first: Next | None = None
         try:
+            first = self.listening.prepare(self.config)
             await self._open_inside()
         except BaseException:
-            self.listening.drop(first)
+            if first is not None:
+                self.listening.drop(first)
             await self.control.close()
             await self._store.close()
+            self._unlock()
             raise
         await self.listening.follow(first)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     async def _open_inside(self) -> None:
         try:
@@ -161,8 +169,7 @@ class Gateway:
         self.rooms.minutes.write()
         await self._store.close()
         await self.control.close()  # last: who asked for this end waits for the end of the file
-        if self._lock is not None:
-            self._lock.close()
+        self._unlock()
         await asyncio.sleep(0)  # transports tell their protocols of their end in the loop's next round
 
     def hang_up(self, life: Life, break_off: bool) -> None:

@@ -66,12 +66,13 @@ class Session(Protocol):
 class Standing:
     """What one header block says of who asks. `free`: no rule here can refuse it at a service."""
 
-    __slots__ = ("foreign", "free", "guard", "key", "known", "origin", "session")
+    __slots__ = ("foreign", "free", "guard", "key", "known", "origin", "session", "who")
 
     def __init__(self, guard: Guard, key: Key | None, session: Session | None, *, foreign: bool, origin: bytes) -> None:
         self.guard = guard
         self.key = key
         self.session = session
+        self.who = ""  # the name of a key, or of whoever has logged in; else an address
         self.origin = origin
         self.foreign = foreign and key is None  # with a key, the service's own CORS decides
         self.known = key is not None or session is not None

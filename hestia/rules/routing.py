@@ -1,7 +1,7 @@
 """Which service is a request for? Compiled once from the configuration, asked once for each request.
 
 The order is the contract's: a service's own address, a service's host name, Hestia's own paths, the prefix
-`/services/<id>/`, and then nothing is left. Ids and paths compare byte for byte: `/%73ervices/` is not `/services/`,
+`/services/<id>/`, and then the routes of the configuration, which rules/content.py reads. Ids and paths compare byte for byte: `/%73ervices/` is not `/services/`,
 so that whoever checks a path and whoever routes it read the same.
 """
 
@@ -15,10 +15,11 @@ from hestia.words.spec import Config
 T = TypeVar("T")
 
 SERVICE: Final = 0
-OWN: Final = 1
-REDIRECT: Final = 2
-NOT_FOUND: Final = 3
-UNKNOWN: Final = 4
+ROUTE: Final = 1
+OWN: Final = 2
+REDIRECT: Final = 3
+NOT_FOUND: Final = 4
+UNKNOWN: Final = 5
 
 OWN_PATHS: Final = frozenset(
     {
@@ -105,12 +106,13 @@ class HostTable(Generic[T]):
         if len(self._memo) >= MEMO_SIZE:
             self._memo.clear()
         labels = host.split(b".")
-        found = next((thing for pattern, thing in self._wild if _fits(pattern, labels)), None)
+        found = next((thing for pattern, thing in self._wild if host_fits(pattern, labels)), None)
         self._memo[host] = found
         return found
 
 
-def _fits(pattern: list[bytes], labels: list[bytes]) -> bool:
+def host_fits(pattern: list[bytes], labels: list[bytes]) -> bool:
+    """Whether a host has these labels; `*` is exactly one."""
     if len(pattern) != len(labels):
         return False
     return all(want == label or (want == b"*" and label) for want, label in zip(pattern, labels, strict=True))
@@ -119,7 +121,7 @@ def _fits(pattern: list[bytes], labels: list[bytes]) -> bool:
 class Router(Generic[T]):
     """The configuration's answer to "which service?", over the things that are live now. Replaced whole on reload."""
 
-    __slots__ = ("_by_id", "_default", "_hosts", "_live", "_nearest")
+    __slots__ = ("_by_id", "_default", "_hosts", "_live", "_nearest", "_routes")
 
     def __init__(self, config: Config, live: Mapping[str, T]) -> None:
         known = {id_: (live[id_], spec) for id_, spec in config.services.items() if id_ in live}
@@ -131,9 +133,13 @@ class Router(Generic[T]):
         self._hosts = HostTable((host, thing) for thing, spec in known.values() for host in spec.hosts)
         self._default = None if config.default_service is None else live.get(config.default_service)
         self._nearest = [(id_, _pairs(id_)) for id_ in known]
+        self._routes = bool(config.routes)
 
     def choose(self, door: Door, host: bytes, target: bytes) -> Choice[T]:
-        """Which service a request to this door, host and origin-form target is for; one of the five kinds."""
+        """Which service a request to this door, host and origin-form target is for; one of the six kinds.
+
+        ROUTE: whatever the routes say, by `content.Rules`; where none of them fits, `nowhere`.
+        """
         if door.service is not None:
             return self._at_own_address(door.service, target)
         if door.admin:
@@ -145,7 +151,15 @@ class Router(Generic[T]):
             return self._by_prefix(target)
         if is_own(target) and (door.own or path_of(target).startswith(HEALTH)):
             return Choice(OWN, None, b"", target, "")
-        return self._not_found(target)
+        return Choice(ROUTE, None, b"", target, "") if self._routes else self.nowhere(target)
+
+    def named(self, id_: str, target: bytes) -> Choice[T]:
+        """As if the target stood under `/services/<id>`; UNKNOWN where there is no such service."""
+        known = self._by_id.get(id_.encode())
+        if known is not None:
+            return Choice(SERVICE, known[0], known[1], target, "")
+        word = id_.encode("ascii", "backslashreplace")
+        return Choice(UNKNOWN, None, b"", target, f"no service is called {_quoted(word)}{self._hint(word)}")
 
     def _at_own_address(self, id_: str, target: bytes) -> Choice[T]:
         service = self._live.get(id_)
@@ -177,7 +191,8 @@ class Router(Generic[T]):
             return Choice(SERVICE, self._default, b"", target, "")
         return Choice(UNKNOWN, None, b"", target, f"no service is called {_quoted(id_)}{self._hint(id_)}")
 
-    def _not_found(self, target: bytes) -> Choice[T]:
+    def nowhere(self, target: bytes) -> Choice[T]:
+        """Nothing is left."""
         first = path_of(target).split(b"/", 2)[1:2]
         detail = f"nothing answers at this path; services answer under /services/<id>/{self._hint(b''.join(first))}"
         return Choice(NOT_FOUND, None, b"", target, detail)

@@ -458,6 +458,19 @@ def test_a_replica_without_room_does_not_push_its_twin_out():
     assert [life.phase for life in one.fleet.services["a"].lives] == ["hot", "cold"]
 
 
+def test_a_replica_that_waits_for_room_keeps_nobody_awake():
+    two = {"replicas": 2, "idle_timeout": "10s", "places": [{"launch": launched()}, {"launch": launched()}]}
+    one = local(1, {"a": of(1, **two, keep_warm=["always"])})
+    one.fleet.tick({"a": True})
+    one.run(1)
+    one.fleet.services["a"].begin("command")  # it is hot: this asks for nothing
+    one.fleet.tick({"a": True})
+    assert [life.phase for life in one.fleet.services["a"].lives] == ["hot", "room"]
+    one.fleet.tick({})
+    one.run(20)
+    assert [life.phase for life in one.fleet.services["a"].lives] == ["cold", "cold"]
+
+
 # --- nobody starves
 
 

@@ -41,13 +41,17 @@ class Lane:
         log = Log(self.lines.append)
         self.tally = Tally([], log.access)
         self.server = Server(self.answer, limits=Limits(**limits), tally=self.tally, log=log, cors=frozenset({"https://a.example"}))
+        self.more = {}
         self.ended = asyncio.Event()
 
     async def answer(self, request):
         try:
-            return await request.streams.answer(request, [sse.message({"n": 0})], self.items, lambda n: sse.message({"n": n}, id_=n))
+            return await request.streams.answer(request, [sse.message({"n": 0})], self.items, self.render)
         finally:
             self.ended.set()
+
+    def render(self, n):
+        return sse.message({"n": n, **self.more}, id_=n)
 
     def events(self, name):
         return [each for each in map(json.loads, self.lines) if each["event"] == name]
@@ -130,9 +134,10 @@ async def test_a_reader_that_takes_nothing_holds_up_its_items_and_nobody_keeps_t
     class Flood(Items):
         async def __anext__(self):
             self.taken += 1
-            return "x" * 10_000
+            return self.taken
 
     async with Lane(Flood()) as lane:
+        lane.more = {"more": "x" * 10_000}
         await lane.through(b"\r\n\r\n")
         before = -1
         async with asyncio.timeout(10):

@@ -228,7 +228,7 @@ def test_a_gateway_that_was_killed_leaves_its_services_to_the_next(diary, progra
 
 def test_a_gateway_that_was_killed_in_the_middle_of_a_start_leaves_one_of_each(diary, program, tmp_path):
     service = launched(diary, "--delay", 0.3)
-    for pause in (0.0, 0.02, 0.1):
+    for pause in (0.0, 0.05):
         gateway = program(service)
         with gateway.connect() as client:
             client.sendall(ask())
@@ -290,10 +290,12 @@ def test_a_second_program_on_the_same_data_exits_and_names_it(diary, program, fo
     assert second.wait(10) != 0
     assert folder in second.stderr
     assert body_of(first) == pid
+    first.signal(signal.SIGTERM)
+    assert first.wait(10) == 0
 
 
 def test_the_demo_is_slow_then_fast_then_asleep(program):
-    service = {"launch": {"kind": "process", "command": ["hestia", "demo", "--port", "{port}"]}, **QUICK, "start_timeout": "20s"}
+    service = {"launch": {"kind": "process", "command": ["hestia", "demo", "--port", "{port}", "--start-delay", "0.5"]}, **QUICK, "start_timeout": "20s"}
     gateway = program(service | {"idle_timeout": "1s"})
     status, headers, _ = gateway.get("/services/a/", limit=20)
     assert (status, "server-timing" in headers) == (200, True)

@@ -194,7 +194,7 @@ async def test_page_gives_the_page_to_every_get_and_holds_the_rest(diary, gate):
 async def test_refuse_starts_nothing(diary):
     async with running({"a": launched(diary, waiting="refuse")}) as run:
         for raw in (ask(), navigation(), ask(method="POST", body=b"x")):
-            assert problem(await run.ask(raw))[0] == 503
+            assert (await run.ask(raw)).status == 503
         assert problem(await run.ask(ask())) == (503, "cold")
         assert (state(run), diary.starts) == ("cold", [])
         await run.gateway.commands.start("a", wait=5)

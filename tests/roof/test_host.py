@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import json
+import os
 import resource
 import stat
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from hestia.roof import host
+from hestia.roof.listen import CannotStart
 from hestia.telemetry.log import Log
 
 
@@ -36,23 +38,24 @@ def test_a_limit_that_cannot_be_lifted_is_worked_with(monkeypatch):
     assert host.raise_descriptors() == 256
 
 
-def test_the_id_stays_the_same_and_is_the_owners_alone(tmp_path):
+def test_the_lock_names_who_has_it_and_is_free_when_its_file_is_closed(tmp_path):
     folder = tmp_path / "state" / "hestia"
-    first = host.gateway_id(str(folder))
-    assert len(first) == 12
-    assert host.gateway_id(str(folder)) == first
-    assert stat.S_IMODE((folder / "gateway-id").stat().st_mode) == 0o600
-    assert [each.name for each in folder.iterdir()] == ["gateway-id"]
+    with host.lock(str(folder)):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        with pytest.raises(CannotStart, match=rf"another gateway \(pid {os.getpid()}\) uses the data folder"):
+            host.lock(str(folder))
+    host.lock(str(folder)).close()
 
 
-def test_a_folder_that_cannot_be_written_costs_only_the_memory_of_the_id(tmp_path):
+def test_a_lock_that_a_killed_gateway_left_means_nothing(tmp_path):
+    (tmp_path / "lock").write_text("4711\n")
+    with host.lock(str(tmp_path)):
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_not_to_serve(tmp_path):
     (tmp_path / "file").write_text("")
-    assert len(host.gateway_id(str(tmp_path / "file"))) == 12
-
-
-def test_a_damaged_id_is_replaced(tmp_path):
-    (tmp_path / "gateway-id").write_text("nonsense\r\nX-Evil: 1")
-    assert host.gateway_id(str(tmp_path)) == (tmp_path / "gateway-id").read_text().strip()
+    assert host.lock(str(tmp_path / "file")) is None
 
 
 def test_the_default_loop_can_be_asked_for():

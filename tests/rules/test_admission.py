@@ -417,7 +417,7 @@ class House:
         name, _, door = set_up.partition("@")
         auth = SET_UPS[name]
         services = {"a": Service(id="a", hosts=("a.home.arpa",)), "b": Service(id="b")}
-        config = Config(auth=auth, services=services, admin_listen=("x:1",) if "apart" in name else ())
+        config = Config(auth=auth, services=services, routes=(), admin_listen=("x:1",) if "apart" in name else ())
         self.door = DOORS[door]
         self.router = Router(config, {each: SimpleNamespace(id=each) for each in services})
         self.sessions = Sessions("0123")

@@ -32,7 +32,7 @@ LIVE = {id_: f"<{id_}>" for id_ in SERVICES}
 
 
 def router(**keys):
-    return Router(Config(services=SERVICES, **keys), LIVE)
+    return Router(Config(services=SERVICES, **{"routes": (), **keys}), LIVE)
 
 
 def choose(target, *, door=FRONT, host=b"localhost", **keys):
@@ -208,13 +208,13 @@ def test_other_hosts_and_no_host_go_by_path():
 
 
 def test_a_service_that_is_gone_is_not_found_at_its_own_address():
-    choice = Router(Config(services={}), {}).choose(CHAT_DOOR, b"", b"/")
+    choice = Router(Config(services={}, routes=()), {}).choose(CHAT_DOOR, b"", b"/")
     assert choice.kind == NOT_FOUND
     assert "'chat'" in choice.detail
 
 
 def test_without_any_service_the_detail_says_so():
-    choice = Router(Config(services={}), {}).choose(FRONT, b"", b"/services/ollama/")
+    choice = Router(Config(services={}, routes=()), {}).choose(FRONT, b"", b"/services/ollama/")
     assert choice.detail == "no service is called 'ollama'; no service is configured"
 
 

@@ -158,7 +158,7 @@ class Served:
 
     def answer(self, client, reader, method, target, body):
         path, _, query = target.partition("?")
-        seconds = float(query or 0)
+        seconds = float(query) if path in {"/slow", "/stream"} else 0.0
         if path == "/health":
             self.health(client)
         elif path == "/busy":

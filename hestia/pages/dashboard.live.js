@@ -1,0 +1,256 @@
+// What the page knows of the gateway, and how old that is. Changes come as events; what has no events is asked for.
+
+const HERE = new URL("../", document.baseURI);
+const PATIENCE_MS = 10_000;
+const PAUSE_HIDDEN_MS = 30_000;
+/** How often, in seconds, while the page is looked at. */
+const EVERY = { services: 5, machines: 10, inflight: 5, metrics: 10, report: 300, about: 600 };
+const PATHS = {
+  services: "v1/services",
+  machines: "v1/machines",
+  inflight: "v1/inflight",
+  metrics: "v1/metrics",
+  about: "dashboard/about.json",
+};
+
+/** A refusal of Hestia's, or that there was no answer, in words. */
+export class Problem extends Error {
+  constructor(detail, status = 0) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+export const address = (...parts) => parts.map(encodeURIComponent).join("/");
+
+export class Live {
+  constructor() {
+    this.services = new Map();
+    this.machines = [];
+    this.inflight = [];
+    this.metrics = null;
+    this.report = null;
+    this.about = null;
+    this.reportSpan = "168h";
+    this.state = "connecting"; // live, lost, out
+    this.fresh = 0; // when the services were last told, by performance.now()
+    this.ahead = 0; // how far the gateway's clock is ahead of ours, in milliseconds
+    this.listeners = new Map();
+    this.due = new Map();
+    this.asking = new Set();
+    this.dirty = new Set();
+    this.retries = 0;
+    this.hiddenAt = 0;
+    this.source = null;
+  }
+
+  on(name, hear) {
+    this.listeners.set(name, [...(this.listeners.get(name) ?? []), hear]);
+  }
+
+  tell(name, ...what) {
+    for (const hear of this.listeners.get(name) ?? []) hear(...what);
+  }
+
+  now() {
+    return Date.now() + this.ahead;
+  }
+
+  begin() {
+    this.#listen();
+    for (const what of Object.keys(EVERY)) this.refresh(what);
+    setInterval(() => this.#tick(), 1000);
+    addEventListener("online", () => this.again());
+    document.addEventListener("visibilitychange", () => this.#seen());
+  }
+
+  // --- asking
+
+  async ask(path, { method = "GET", signal } = {}) {
+    let answer;
+    try {
+      answer = await fetch(new URL(path, HERE), {
+        method,
+        headers: { Accept: "application/json" },
+        cache: "no-store",
+        redirect: "error",
+        signal: signal ?? AbortSignal.timeout(PATIENCE_MS),
+      });
+    } catch (problem) {
+      if (signal?.aborted) throw problem;
+      throw new Problem("Hestia does not answer.");
+    }
+    this.#clock(answer.headers.get("Date"));
+    if (!answer.ok) throw await this.#refusal(answer);
+    try {
+      return await answer.json();
+    } catch {
+      throw new Problem("The answer was broken off.");
+    }
+  }
+
+  /** Start, stop and the like: the answer is how the thing is now. Raises Problem. */
+  async act(path) {
+    return this.ask(path, { method: "POST" });
+  }
+
+  async #refusal(answer) {
+    let said = {};
+    try {
+      said = await answer.json();
+    } catch {
+      // no problem+json: a proxy between us answered
+    }
+    if (answer.status === 401) this.#become("out");
+    return new Problem(said?.detail || said?.title || `The answer was ${answer.status} ${answer.statusText}`.trim(), answer.status);
+  }
+
+  #clock(header) {
+    const theirs = Date.parse(header ?? "");
+    if (Number.isNaN(theirs)) return;
+    const off = theirs + 500 - Date.now(); // the header has whole seconds
+    this.ahead = Math.abs(off) < 2000 ? 0 : off;
+  }
+
+  /** Ask for one kind of things now. One question at a time for each. */
+  async refresh(what) {
+    if (this.asking.has(what)) return;
+    this.asking.add(what);
+    this.due.set(what, performance.now() + EVERY[what] * 1000);
+    try {
+      const path = what === "report" ? `v1/report${this.reportSpan ? `?since=${this.reportSpan}` : ""}` : PATHS[what];
+      this.#take(what, await this.ask(path));
+    } catch (problem) {
+      this.#failed(what, problem);
+    } finally {
+      this.asking.delete(what);
+    }
+  }
+
+  #take(what, said) {
+    if (what === "services") {
+      this.services = new Map(said.services.map((one) => [one.id, one]));
+      this.#heard();
+    } else if (what === "machines" || what === "inflight") this[what] = said[what];
+    else this[what] = said;
+    this.tell(what);
+  }
+
+  #failed(what, problem) {
+    if (what === "services" && problem.status !== 401) {
+      this.due.set(what, performance.now() + Math.min(1000 * (this.retries += 1), 5000));
+      this.#become("lost", problem.message);
+    } else this.tell(`no ${what}`, problem);
+  }
+
+  // --- the link
+
+  #heard() {
+    const was = this.state;
+    this.fresh = performance.now();
+    this.retries = 0;
+    if (was === "lost") this.again(); // what happened meanwhile is not known, and the stream may be a dead one
+    if (!this.source || this.source.readyState === EventSource.OPEN || was === "out") this.#become("live");
+    if (was === "out" || this.source?.readyState === EventSource.CLOSED) this.#listen();
+  }
+
+  #become(state, why = "") {
+    this.why = why;
+    if (this.state === state) return;
+    this.state = state;
+    this.tell("link");
+  }
+
+  /** Everything anew. */
+  again() {
+    this.#listen();
+    for (const what of Object.keys(EVERY)) this.due.set(what, 0);
+    this.tell("again");
+  }
+
+  #listen() {
+    this.source?.close();
+    const source = (this.source = new EventSource(new URL("v1/events", HERE)));
+    let opened = false;
+    source.onopen = () => {
+      if (opened) this.again2(); // the browser came back by itself: the gateway may be another one
+      opened = true;
+      this.#become("live");
+      this.refresh("services");
+    };
+    source.onmessage = (message) => this.#happened(message.data);
+    source.addEventListener("missed", () => this.tell("again"));
+    source.onerror = () => {
+      if (this.source !== source || this.state === "out") return;
+      this.#become("lost");
+      this.due.set("services", performance.now() + 1000);
+    };
+  }
+
+  again2() {
+    for (const what of Object.keys(EVERY)) this.due.set(what, 0);
+    this.tell("again");
+  }
+
+  #happened(data) {
+    let entry;
+    try {
+      entry = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (!entry || typeof entry.kind !== "string") return;
+    this.tell("entry", entry);
+    if (entry.service) this.#soon(entry.service);
+    if (entry.kind.startsWith("machine.") || entry.kind === "service.ready" || entry.kind === "service.stopped") this.due.set("machines", 0);
+    if (entry.kind === "config.reloaded") for (const what of ["services", "about"]) this.due.set(what, 0);
+  }
+
+  /** Several events of one moment are one question. */
+  #soon(id) {
+    this.dirty.add(id);
+    if (this.dirty.size === 1) setTimeout(() => this.#look(), 100);
+  }
+
+  async #look() {
+    const ids = [...this.dirty];
+    this.dirty.clear();
+    if (ids.length > 3) return this.refresh("services");
+    await Promise.all(ids.map((id) => this.look(id)));
+  }
+
+  async look(id) {
+    try {
+      this.became(await this.ask(`v1/services/${address(id)}/status`));
+    } catch (problem) {
+      if (problem.status === 404) this.due.set("services", 0);
+    }
+  }
+
+  became(status) {
+    if (!status?.id) return;
+    this.services.set(status.id, status);
+    this.tell("services");
+  }
+
+  // --- time
+
+  #tick() {
+    const now = performance.now();
+    if (!document.hidden && this.state !== "out") {
+      for (const what of Object.keys(EVERY)) {
+        if ((this.due.get(what) ?? 0) <= now && (this.state !== "lost" || what === "services")) this.refresh(what);
+      }
+      if (this.state === "live") for (const one of this.services.values()) if (one.state === "starting" || one.state === "stopping") this.look(one.id);
+    }
+    this.tell("second");
+  }
+
+  /** A page that nobody looks at holds no connection: browsers have six for each host. */
+  #seen() {
+    clearTimeout(this.hiddenAt);
+    if (document.hidden) this.hiddenAt = setTimeout(() => this.source?.close(), PAUSE_HIDDEN_MS);
+    else if (this.state !== "out" && this.source?.readyState !== EventSource.OPEN) this.again();
+    else this.due.set("services", 0);
+  }
+}
