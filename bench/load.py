@@ -195,7 +195,7 @@ async def crowd(port: int, path: str, count: int, seconds: float) -> dict[str, f
     head = get_head(port, path)
     clients = await connect(port, lambda: Waiter(head, b"200"), count)
     until = time.monotonic() + seconds
-    while time.monotonic() < until and not all(client.done or client.failed for client in clients):
+    while time.monotonic() < until and not all(client.done or client.failed for client in clients):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     served = [client for client in clients if isinstance(client, Waiter) and client.done]
     if not served:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import resource
 import signal
 import socket
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE).search
 GRACE_S: Final = 5.0
 PR_SET_PDEATHSIG: Final = 1
 PROC: Final = Path("/proc")
@@ -117,16 +119,23 @@ def settle(on: frozenset[int]) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def get(port: int, path: str, headers: str = "", method: str = "GET", timeout: float = 5.0) -> bytes:
+def get(port: int, path: str, timeout: float = 5.0) -> bytes:
     """One small request, its whole answer."""
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.settimeout(timeout)
-        request = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}Connection: close\r\n\r\n"
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
         connection.sendall(request.encode())
-        parts = []
-        while data := connection.recv(65536):
-            parts.append(data)
-    return b"".join(parts)
+        answer = b""
+        while not whole(answer) and (data := connection.recv(65536)):
+            answer += data
+    return answer
+
+
+def whole(answer: bytes) -> bool:
+    """Whether nothing more will come; what says no length ends with its connection."""
+    end = answer.find(b"\r\n\r\n")
+    length = LENGTH(answer[: end + 2]) if end >= 0 else None
+    return length is not None and len(answer) >= end + 4 + int(length[1])
 
 
 def tree(pid: int) -> list[int]:

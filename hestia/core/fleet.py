@@ -20,7 +20,7 @@ from hestia.core.service import Service
 from hestia.core.starts import under_way
 from hestia.core.table import tell
 from hestia.words.refusal import Refusal
-from hestia.words.states import FOR_OWNERS, Due, Emptied, Event, Found, NeedsHot, Phase
+from hestia.words.states import FOR_OWNERS, STARTING, Due, Emptied, Event, Found, NeedsHot, Phase
 
 if TYPE_CHECKING:
     from hestia.words.launch_spec import Launch
@@ -212,7 +212,7 @@ class Fleet:
 
     def pool(self, machine: str) -> Pool:
         lives = [life for life in self.places() if life.machine == machine and life.room]
-        return Pool(dict(self.machines[machine].spec.capacity), lives, self)
+        return Pool(machine, lives, self)
 
     def may_go(self, life: Life) -> bool:
         """Whether it may be stopped to make room: now, or when its leases have ended and it was hot for long enough.
@@ -220,10 +220,24 @@ class Fleet:
         One that starts will be hot soon. One that is kept awake by something else is in the way for longer.
         """
         service = life.owner
-        if service.dependents or service.needing or service.kept_warm or self.clock() < life.busy_until:
+        if service.needing or service.kept_warm or self.clock() < life.busy_until or service in self.needed_by_starts():
+            return False
+        if not all(each.hot and self.may_go(each) for each in service.dependents):
             return False
         s = life.settings
         return life.managed if life.hot else bool(under_way(life) and s.own_launch and s.stops)
+
+    def with_dependents(self, life: Life) -> list[Life]:
+        """What has to go before it, and itself: what an idle one needs is idle with it."""
+        found: dict[Life, None] = {}
+        for each in sorted(life.owner.dependents, key=lambda one: one.key):
+            found.update(dict.fromkeys(self.with_dependents(each)))
+        return [*found, life]
+
+    def needed_by_starts(self) -> set[Service]:
+        """All that lies below a start which has its room already: it counts on what is there."""
+        starts = {life.owner for life in self.places() if life.room and life.phase in STARTING}
+        return {below for service in starts for below in self._below(service)}
 
     def choices(self, life: Life) -> list[Life]:
         """Where this start could take place: where it is, then the places that its service did not try yet."""
@@ -235,12 +249,19 @@ class Fleet:
         others: list[Life] = []
         for service in self._below(life.owner):
             first = self._where_it_starts(service)
-            if service.state == "hot" or first.room or first.machine != life.machine:
+            has_room = first.room and under_way(first) and first.phase in STARTING
+            if service.state == "hot" or has_room or first.machine != life.machine:
                 continue
+            both = _sum(wanted, self.needs_of(first))
+            if self._never_fits(life.machine, both) and any(each.machine != life.machine for each in service.lives):
+                continue  # it starts at another of its places
             others.append(first)
-            for name, amount in self.needs_of(first).items():
-                wanted[name] = wanted.get(name, 0.0) + amount
+            wanted = both
         return others, wanted
+
+    def _never_fits(self, machine: str, wanted: dict[str, float]) -> bool:
+        capacity = self.machines[machine].spec.capacity
+        return any(amount > capacity.get(name, amount) for name, amount in wanted.items())
 
     def _below(self, service: Service) -> list[Service]:
         """All that it depends on, each once."""
@@ -258,8 +279,14 @@ class Fleet:
         return next((life for life in service.lives if under_way(life)), service.lives[0])
 
     def spared(self, life: Life) -> set[Service]:
-        """Those that a start never pushes out: itself, and what it depends on."""
-        return {life.owner, *self._below(life.owner)}
+        """Those that a start never pushes out: itself, what it depends on, and what waits for it."""
+        above = {dependent.owner for dependent in life.owner.needing}
+        queue = deque(above)
+        while queue:
+            more = {dependent.owner for dependent in queue.popleft().needing} - above
+            above |= more
+            queue.extend(more)
+        return {life.owner, *self._below(life.owner), *above}
 
     def gentle(self, life: Life) -> bool:
         """A start that only `keep_warm` wants makes nobody wait; a further replica neither."""
@@ -349,6 +376,10 @@ class Fleet:
         if until is None or (until != FOREVER and until <= self.wall()):
             return None
         return until - self.wall() if until != FOREVER else FOREVER
+
+
+def _sum(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in {**one, **other}}
 
 
 __all__ = ["Fleet", "World"]

@@ -39,19 +39,30 @@ class Pool:
     it may be less, for what somebody in front waits for is not given away behind its back.
     """
 
-    def __init__(self, capacity: dict[str, float], lives: list[Life], fleet: Fleet) -> None:
+    def __init__(self, machine: str, lives: list[Life], fleet: Fleet) -> None:
+        self._machine = machine
         self._fleet = fleet
-        now = fleet.clock()
-        self.free = dict(capacity)
+        self.free = dict(fleet.machines[machine].spec.capacity)
         for life in lives:
             _take(self.free, fleet.needs_of(life))
         self.later = dict(self.free)
         for life in lives:
             if _is_ending(life):
                 _give(self.later, fleet.needs_of(life))
-        movable = sorted((life for life in lives if fleet.may_go(life)), key=lambda life: life.idle_since)
-        self.idle = [life for life in movable if life.hot and _is_free(life, now)]
+        movable = sorted((life for life in lives if fleet.may_go(life)), key=self._last_used)
+        self.idle = [life for life in movable if self._all_free(life)]
         self.used = [life for life in movable if life not in self.idle]
+
+    def _last_used(self, life: Life) -> float:
+        return max(each.idle_since for each in self._fleet.with_dependents(life))
+
+    def _all_free(self, life: Life) -> bool:
+        now = self._fleet.clock()
+        return all(each.hot and _is_free(each, now) for each in self._fleet.with_dependents(life))
+
+    def _room_of(self, life: Life) -> dict[str, float]:
+        """What it gives when it goes. One on another machine goes only because something here cannot go before it."""
+        return self._fleet.needs_of(life) if life.machine == self._machine else {}
 
     def plan(self, wanted: dict[str, float], spared: set[Service]) -> Plan:
         """Changes nothing. `spared`: those that it needs itself."""
@@ -74,14 +85,18 @@ class Pool:
             if _fits(free, wanted):
                 break
             needs = self._fleet.needs_of(life)
-            if any(free.get(name, inf) < amount and needs.get(name) for name, amount in wanted.items()):
-                _give(free, needs)
-                chosen.append(life)
+            if life not in chosen and any(free.get(n, inf) < amount and needs.get(n) for n, amount in wanted.items()):
+                for each in self._fleet.with_dependents(life):
+                    if each not in chosen:
+                        _give(free, self._room_of(each))
+                        chosen.append(each)
         if not _fits(free, wanted):
             return None
         for life in list(chosen):
+            if any(life in other.owner.dependents for other in chosen):
+                continue
             spared = dict(free)
-            _take(spared, self._fleet.needs_of(life))
+            _take(spared, self._room_of(life))
             if _fits(spared, wanted):
                 free = spared
                 chosen.remove(life)
@@ -92,7 +107,7 @@ class Pool:
         if plan.kind == FITS:
             _take(self.free, wanted)
         for life in plan.victims:
-            _give(self.later, self._fleet.needs_of(life))
+            _give(self.later, self._room_of(life))
         _take(self.later, wanted)
         self.idle = [life for life in self.idle if life not in plan.victims]
         self.used = [life for life in self.used if life not in plan.victims]
@@ -148,7 +163,8 @@ class Rooms:
         wanted_by_anybody = life.owner.wanted_by_anybody
         passes = [(FITS, COMES, MAKES), (WAITS,)] if wanted_by_anybody else [(FITS,)]
         choices = [(each, *fleet.closure(each)) for each in fleet.choices(life)]
-        plans = [(*choice, pools[choice[0].machine].plan(choice[2], fleet.spared(life))) for choice in choices]
+        spared = fleet.spared(life)
+        plans = [(*choice, _later(choice[1], pools[choice[0].machine].plan(choice[2], spared))) for choice in choices]
         for kinds in passes:
             for each, others, wanted, plan in plans:
                 if plan.kind in kinds and (plan.kind != WAITS or not fleet.gentle(life)):
@@ -178,7 +194,9 @@ class Rooms:
                     self._move(victim)
 
     def _move(self, victim: Life) -> None:
-        """It gives way, once it has said that it does not work without a request."""
+        """It gives way, once what depends on it has, and it has said that it does not work without a request."""
+        if victim.owner.dependents:
+            return
         spec = victim.owner.spec
         if (spec.busy is None and spec.idle_rule is None) or self._said_yes.get(victim) == self._fleet.clock():
             self._fleet.apply(victim, Stop("room"))
@@ -234,6 +252,13 @@ def _is_ending(life: Life) -> bool:
     if life.phase not in {Phase.DRAINING, Phase.STOPPING, Phase.CLEARING}:
         return False
     return life.stop_cause != "failed" and not life.tries_to_stop
+
+
+def _later(others: list[Life], plan: Plan) -> Plan:
+    """What it depends on must have ended before it can have its room anew."""
+    if plan.kind == FITS and any(_is_ending(other) or other.tries_to_stop for other in others):
+        return Plan(COMES)
+    return plan
 
 
 def _is_free(life: Life, now: float) -> bool:

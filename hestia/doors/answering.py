@@ -171,6 +171,9 @@ class Answering(Connection):
         self.shared.tally.ended(service, status, method, path, client, request_id, 0.0, 0.0, 0, 0, outcome)
 
     def _count(self, exchange: Exchange, outcome: str) -> None:
+        if self.pledge is not None:
+            self.pledge.over()
+            self.pledge = None
         seconds = monotonic() - exchange.began
         self.shared.users.used(exchange.relayed.id, self.standing.who, seconds)
         self.shared.tally.ended(

@@ -12,6 +12,7 @@ from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
     from hestia.doors.guest import Guest
+    from hestia.doors.intake import Pledge
     from hestia.doors.shared import Shared
     from hestia.relay.exchange import Exchange
     from hestia.rules.routing import Door
@@ -23,6 +24,7 @@ TUNNEL: Final = 3
 GUEST: Final = 4  # aiohttp has the rest of the connection
 LINGER: Final = 5  # the last answer is out; what still comes is read and dropped
 CLOSED: Final = 6
+CHOOSING: Final = 7  # the body is read before it is known whom the request is for
 
 LONGEST_LINGER = 2.0
 MOST_LINGERED = 4 * 1024 * 1024
@@ -43,6 +45,7 @@ class Connection(asyncio.Protocol):
         "moved",
         "overflow",
         "peer",
+        "pledge",
         "reading",
         "scheme",
         "shared",

@@ -9,16 +9,15 @@ from hestia.keeper.runs import base_url_of
 from hestia.rules.models import LIST_PATHS, names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from hestia.core.life import Life
     from hestia.core.service import Service
     from hestia.fence import Fence
     from hestia.keeper.keeper import Keeper
     from hestia.words.notes import Note
 
-    Fetch = Callable[[Life, str, str], Awaitable[bytes | None]]
-    """The body of a good answer of this place, at this address and path; None: there is no such answer."""
+    Fetch = Callable[[str, str, bool | str, Mapping[str, str]], Awaitable[bytes | None]]
+    """The body of a good answer at this address and path, with `tls_verify` and headers; None: there is none."""
 
 FRESH_FOR: Final = 5.0
 LONGEST: Final = 2.0
@@ -95,7 +94,7 @@ class Lists:
         if life is None or base is None:
             return None
         for path in LIST_PATHS:
-            body = await self._fetch(life, base, path)
+            body = await self._fetch(base, path, service.spec.tls_verify, life.spec.headers.set)
             names = names_in(body) if body is not None else None
             if names is not None:
                 return names

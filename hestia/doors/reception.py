@@ -12,6 +12,7 @@ from hestia.h1.request import RequestHead, read_request_head
 from hestia.h1.target import check_target
 from hestia.rules.admission import Standing, Verdict
 from hestia.rules.gate import split_host
+from hestia.rules.routing import ROUTE, SERVICE
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -117,11 +118,12 @@ def receive_target(method: bytes, target: bytes, head: RequestHead) -> bytes:
 
 
 def judge(
-    front: Front, head: RequestHead, standing: Standing, method: bytes, target: bytes, choice: Choice[Relayed]
+    front: Answering, head: RequestHead, standing: Standing, method: bytes, target: bytes, choice: Choice[Relayed]
 ) -> Verdict:
     """What section 8 of the contract says of a request that the router has looked at."""
     service_id = choice.service.id if choice.service is not None else None
-    return front.shared.guard.judge(head, standing, method, target, choice.kind, service_id)
+    kind = SERVICE if choice.kind == ROUTE else choice.kind  # which service is told later: then `guard.chosen` is asked
+    return front.shared.guard.judge(head, standing, method, target, kind, service_id)
 
 
 def turned_away(

@@ -6,12 +6,14 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
+from hestia.doors.intake import Room
 from hestia.fence import Fence
 from hestia.relay.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hestia.doors.chooser import Chooser
     from hestia.doors.cold_door import ColdDoor
     from hestia.doors.connection import Connection
     from hestia.doors.guest import Server
@@ -35,6 +37,8 @@ class Shared:
     """One gateway's data plane: rules, counters, tasks and the open connections."""
 
     __slots__ = (
+        "at_door",
+        "chooser",
         "closing",
         "cold",
         "cors_origins",
@@ -48,6 +52,7 @@ class Shared:
         "most_connections",
         "request_ids",
         "reserve",
+        "room",
         "router",
         "server",
         "sessions",
@@ -69,6 +74,7 @@ class Shared:
         tally: Tally,
         server: Server,
         cold: ColdDoor,
+        chooser: Chooser,
         users: Users,
         limits: Limits,
         cors_origins: frozenset[str],
@@ -91,6 +97,9 @@ class Shared:
         self.tally = tally
         self.server = server
         self.cold = cold
+        self.chooser = chooser
+        self.room = Room(limits.body_peek_total, limits.body_peek)
+        self.at_door: Arriving | None = None
         self.limits = limits
         self.cors_origins = cors_origins
         self.loop_tag = loop_tag

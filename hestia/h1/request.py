@@ -50,6 +50,7 @@ class RequestHead:
         "client",
         "cross_for",
         "crossed",
+        "dispatched",
         "expect",
         "fields",
         "host",
@@ -79,6 +80,7 @@ class RequestHead:
         self.keep = minor == b"1"
         self.length = 0
         self.upgrade: bytes | None = None
+        self.dispatched = False  # it came as the body of another request, whose client reads the answer
         self.expect = False
         request_id = named.get(b"x-request-id")
         self.request_id = request_id if request_id is not None and REQUEST_ID.fullmatch(request_id) else None
@@ -100,6 +102,8 @@ class RequestHead:
     @property
     def navigation(self) -> bool:
         """A browser that opens a page (contract, section 14)."""
+        if self.dispatched:
+            return False
         if any(b"prefetch" in (self.header(name) or b"") for name in (b"sec-purpose", b"purpose")):
             return False
         if (self.header(b"sec-fetch-dest") or b"document") != b"document":

@@ -49,6 +49,7 @@ async def settle(keeper: Keeper, run: Run) -> None:
         await keeper.outside.records.forget(run.id)
         return
     state = await keeper.outside.launcher_for(run.launch).state(run)
+    keeper.outside.step("adoption.looked")
     life = _place_of(keeper, run)
     if state == "unknown":
         keeper.ask_later(run)
@@ -84,6 +85,7 @@ def _take(keeper: Keeper, life: Life, run: Run) -> None:
     keeper.fleet.apply(life, Adopt(run))
     keeper.set_way(life)
     watch_end(keeper, life, run)
+    keeper.outside.step("adoption.taken")
     note = Note(
         kind="place.adopted",
         service=run.owner if run.of == "service" else None,
@@ -105,6 +107,7 @@ async def _end(keeper: Keeper, run: Run, why: str) -> None:
         reason = f"{why}; it could not be stopped: {problem}"
         keeper.ask_later(run)
     else:
+        keeper.outside.step("adoption.ended")
         await keeper.outside.records.forget(run.id)
     if why:
         service = run.owner if run.of == "service" else None

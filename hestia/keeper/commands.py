@@ -42,7 +42,7 @@ class Commands:
     async def look(self, ids: list[str] | None = None) -> None:
         """A status looks once at what is only watched."""
         services = list(self._fleet) if ids is None else [self._keeper.service(id_) for id_ in ids]
-        await self._keeper.look(services)
+        await self._keeper.looks.at(services)
 
     async def start(self, id_: str, *, cause: Cause = "command", wait: float | None = None) -> ServiceStatus:
         """Ends a hold and a cool-down. With `wait`: until it is ready, or so many seconds."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from hestia.core.fleet import Fleet, World
 from hestia.fence import Fence
 from hestia.keeper.adoption import adopt_all
-from hestia.keeper.runs import bare_run, base_url_of, check_of, digest, kind_of
+from hestia.keeper.looks import Looks
+from hestia.keeper.runs import bare_run, base_url_of, digest, kind_of
 from hestia.keeper.works import WORKS, notice
 from hestia.ports import HasLogs, Noticing, Watchable
 from hestia.rules.hours import inside, time_zone
@@ -24,11 +25,9 @@ from hestia.words.states import (
     Enter,
     Failed,
     Forget,
-    Found,
     Grant,
     Hangup,
     NotFound,
-    NotReady,
     Phase,
     Refuse,
     Say,
@@ -89,8 +88,8 @@ class Keeper:
         self._timer_at = inf
         self._changed: asyncio.Event | None = None
         self._zone = time_zone(config.timezone)
-        self._looked: dict[str, float] = {}
-        self._looks: dict[str, asyncio.Task[None]] = {}
+        self.looks = Looks(self)
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._unasked: list[Run] = []  # written down by an earlier gateway; their engine could not be asked yet
 
     def open(self) -> None:
@@ -115,6 +114,8 @@ class Keeper:
         self.fleet.settle()
         while any(machine.life.phase is Phase.STOPPING for machine in self.fleet.machines.values()):
             await self.change()
+        while self._forgetting:  # else the next gateway would look for what is gone
+            await asyncio.wait(self._forgetting)
 
     async def close(self) -> None:
         """End every task. What was launched is left as it is."""
@@ -208,7 +209,7 @@ class Keeper:
         self._unasked.append(run)
 
     def unasked_of(self, life: Life) -> Run | None:
-        """What was written down of this very place, if its engine could not be asked yet. Taken: it is the life's now."""
+        """What was written down of this very place and could not be asked about. Taken: it is the life's now."""
         for run in self._unasked:
             same = (run.of, run.owner, run.number) == (kind_of(life), life.owner.id, life.number)
             if same and run.spec == digest(life):
@@ -230,7 +231,9 @@ class Keeper:
         end = self._ends.pop(run.id, None)
         if end is not None and end is not _current():
             end.cancel()
-        self.fence.spawn(self.outside.records.forget(run.id))
+        task = self.fence.spawn(self.outside.records.forget(run.id))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
 
     async def _ask_idle(self, owner: Service, life: Life, cause: Any) -> None:
         """`busy.url` says whether it works without a request. One that does not answer does not work."""
@@ -302,7 +305,7 @@ class Keeper:
                 self.tick()
                 if self._unasked and self.outside.clock() - asked_at >= ASKED_AGAIN:
                     asked_at = self.outside.clock()
-                    await self.ask_again()
+                    self.fence.spawn(self.ask_again())
             except Exception as problem:  # noqa: BLE001 - the door of the keeper's own clock
                 self.outside.failed(problem)
             await asyncio.sleep(TICK)
@@ -312,46 +315,8 @@ class Keeper:
         for service in self.fleet:
             if service.spec.keep_warm:
                 service.set_warm(inside=inside(service.spec.keep_warm, wall, self._zone))
-            if self._is_watched_cold(service):
-                self._look_at(service)
+        self.looks.tick()
         self.fleet.settle()
-
-    # --- looks at what is only watched
-
-    def _is_watched_cold(self, service: Service) -> bool:
-        every = service.spec.watch_interval
-        seen = self._looked.get(service.id, -inf)
-        return bool(every) and _only_watched(service) and self.outside.clock() - seen >= every
-
-    async def look(self, services: list[Service], patience: float = 1.0) -> None:
-        """For a status: a look at those that are only watched. It comes back after `patience` at the latest."""
-        now = self.outside.clock()
-        fresh = [each for each in services if _only_watched(each) and now - self._looked.get(each.id, -inf) >= 1.0]
-        tasks = [self._look_at(each) for each in fresh]
-        if tasks:
-            await asyncio.wait(tasks, timeout=patience)
-
-    def _look_at(self, service: Service) -> asyncio.Task[None]:
-        task = self._looks.get(service.id)
-        if task is None:
-            task = self._looks[service.id] = self.fence.spawn(self._see(service))
-        return task
-
-    async def _see(self, service: Service) -> None:
-        try:
-            for life in service.lives:
-                asked = check_of(life, self.outside)
-                if asked is None or not _cold(life) or not life.settings.checked:
-                    continue
-                seen = await self.outside.probe(asked)
-                self._looked[service.id] = self.outside.clock()
-                if not _cold(life):
-                    continue
-                if seen.reason is None:
-                    self.set_way(life)
-                self.fleet.tell(life, Found(None) if seen.reason is None else NotReady(seen.reason))
-        finally:
-            del self._looks[service.id]
 
     # --- for those who ask
 
@@ -389,10 +354,6 @@ def _goes_on(life: Life) -> bool:
 
 def _cold(life: Life) -> bool:
     return life.phase is Phase.COLD
-
-
-def _only_watched(service: Service) -> bool:
-    return service.state in {"cold", "failed"} and not any(life.settings.launches for life in service.lives)
 
 
 def _current() -> asyncio.Task[Any] | None:

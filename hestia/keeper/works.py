@@ -88,8 +88,11 @@ async def launch(keeper: Keeper, life: Life, tell: Tell) -> None:
         run = life.run = keeper.unasked_of(life) or new_run(life, keeper.outside, keeper.ports_in_use())
         assert run.launch is not None  # noqa: S101 - a place without a launcher never gets here
         launcher: Any = keeper.outside.launcher_for(run.launch)
+        keeper.outside.step("start.chosen")
         await keeper.outside.records.record(run)
+        keeper.outside.step("start.written")
         told = await launcher.start(run, _recorder(keeper, life))
+        keeper.outside.step("start.launched")
         await _keep_told(keeper, life, told)
         if not isinstance(launcher, Telling):
             must_be_known(life)
@@ -104,8 +107,10 @@ async def launch(keeper: Keeper, life: Life, tell: Tell) -> None:
 def _recorder(keeper: Keeper, life: Life) -> Callable[[dict[str, Any]], Awaitable[None]]:
     async def record(handle: dict[str, Any]) -> None:
         if life.run is not None:
+            keeper.outside.step("start.spawned")
             life.run = replace(life.run, handle=handle)
             await keeper.outside.records.record(life.run)
+            keeper.outside.step("start.recorded")
 
     return record
 
@@ -137,6 +142,7 @@ async def probe(keeper: Keeper, life: Life, tell: Tell) -> None:
                 tell(Failed(stranger))
                 return
             keeper.set_way(life)
+            keeper.outside.step("start.ready")
             tell(Ready())
             return
         tell(NotReady(seen.reason, seen.at_once))
@@ -205,7 +211,9 @@ async def stop(keeper: Keeper, life: Life, tell: Tell) -> None:
         try:
             launcher: Any = keeper.outside.launcher_for(stopper)
             for_good = isinstance(launcher, Pausing) and life.stop_cause != "idle"
+            keeper.outside.step("stop.begun")
             await (launcher.end(run) if for_good else launcher.stop(run))
+            keeper.outside.step("stop.done")
         except LaunchFailed as problem:
             tell(StopFailed(str(problem)))
             return

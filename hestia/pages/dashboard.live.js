@@ -2,6 +2,7 @@
 
 const HERE = new URL("../", document.baseURI);
 const PATIENCE_MS = 10_000;
+const SLOW_MS = 10_000;
 const PAUSE_HIDDEN_MS = 30_000;
 /** How often, in seconds, while the page is looked at. */
 const EVERY = { services: 5, machines: 10, inflight: 5, metrics: 10, report: 300, about: 600 };
@@ -29,10 +30,16 @@ export class Live {
     this.machines = [];
     this.inflight = [];
     this.metrics = null;
+    this.samples = [];
+    this.rates = null;
     this.report = null;
     this.about = null;
     this.reportSpan = "168h";
-    this.state = "connecting"; // live, lost, out
+    this.state = "connecting"; // live, slow (no events come through), lost, out (the login has ended)
+    this.failing = false;
+    this.out = false;
+    this.opened = 0; // how often the stream of events was opened
+    this.refused = 0; // how often in a row it was not
     this.fresh = 0; // when the services were last told, by performance.now()
     this.ahead = 0; // how far the gateway's clock is ahead of ours, in milliseconds
     this.listeners = new Map();
@@ -40,7 +47,9 @@ export class Live {
     this.asking = new Set();
     this.dirty = new Set();
     this.retries = 0;
-    this.hiddenAt = 0;
+    this.caughtUp = 0;
+    this.hiddenTimer = 0;
+    this.listenTimer = 0;
     this.source = null;
   }
 
@@ -101,7 +110,10 @@ export class Live {
     } catch {
       // no problem+json: a proxy between us answered
     }
-    if (answer.status === 401) this.#become("out");
+    if (answer.status === 401) {
+      this.out = true;
+      this.#judge();
+    }
     return new Problem(said?.detail || said?.title || `The answer was ${answer.status} ${answer.statusText}`.trim(), answer.status);
   }
 
@@ -132,64 +144,96 @@ export class Live {
       this.services = new Map(said.services.map((one) => [one.id, one]));
       this.#heard();
     } else if (what === "machines" || what === "inflight") this[what] = said[what];
+    else if (what === "metrics") this.#measure(said);
     else this[what] = said;
     this.tell(what);
   }
 
   #failed(what, problem) {
-    if (what === "services" && problem.status !== 401) {
-      this.due.set(what, performance.now() + Math.min(1000 * (this.retries += 1), 5000));
-      this.#become("lost", problem.message);
-    } else this.tell(`no ${what}`, problem);
+    if (what !== "services" || problem.status === 401) return this.tell(`no ${what}`, problem);
+    this.failing = true;
+    this.due.set(what, performance.now() + Math.min(1000 * (this.retries += 1), 5000));
+    this.#judge();
+  }
+
+  /** Requests a minute, out of counters: over the last minute, or as long as this page has looked. */
+  #measure(said) {
+    const now = performance.now();
+    const of = (id) => said.services[id]?.requests ?? 0;
+    this.samples = [...this.samples.filter((one) => now - one.at < 65_000), { at: now, said }];
+    const first = this.samples[0];
+    const minutes = (now - first.at) / 60_000;
+    this.metrics = said;
+    if (minutes < 0.1) return;
+    // A counter that has fallen began anew with its gateway.
+    this.rates = new Map(Object.keys(said.services).map((id) => [id, Math.max(0, of(id) - (first.said.services[id]?.requests ?? 0)) / minutes]));
+  }
+
+  /** Where services answer: at this address, or, when it is `admin_listen`, at the first of `listen`. */
+  servicesAt() {
+    const told = this.about?.services_at;
+    if (!told) return HERE;
+    const there = new URL(told);
+    if (["0.0.0.0", "[::]"].includes(there.hostname)) there.hostname = location.hostname;
+    return there;
+  }
+
+  began() {
+    return this.about ? Date.parse(this.about.started) : 0;
   }
 
   // --- the link
 
   #heard() {
-    const was = this.state;
+    const lost = this.failing || this.out;
     this.fresh = performance.now();
     this.retries = 0;
-    if (was === "lost") this.again(); // what happened meanwhile is not known, and the stream may be a dead one
-    if (!this.source || this.source.readyState === EventSource.OPEN || was === "out") this.#become("live");
-    if (was === "out" || this.source?.readyState === EventSource.CLOSED) this.#listen();
+    this.failing = this.out = false;
+    if (lost) this.again(); // the stream may be a dead one that nobody has noticed
+    this.#judge();
   }
 
-  #become(state, why = "") {
-    this.why = why;
-    if (this.state === state) return;
+  #judge() {
+    const open = this.source?.readyState === EventSource.OPEN;
+    const state = this.out ? "out" : this.failing ? "lost" : !this.fresh ? "connecting" : open ? "live" : this.opened || this.refused ? "slow" : "connecting";
+    if (state === this.state) return;
     this.state = state;
     this.tell("link");
   }
 
-  /** Everything anew. */
+  /** A new stream, and everything asked anew. */
   again() {
+    this.refused = 0;
     this.#listen();
+    for (const what of Object.keys(EVERY)) this.due.set(what, 0);
+  }
+
+  /** What happened while no events came. */
+  #catchUp() {
+    this.caughtUp = performance.now();
     for (const what of Object.keys(EVERY)) this.due.set(what, 0);
     this.tell("again");
   }
 
   #listen() {
+    clearTimeout(this.listenTimer);
     this.source?.close();
     const source = (this.source = new EventSource(new URL("v1/events", HERE)));
-    let opened = false;
     source.onopen = () => {
-      if (opened) this.again2(); // the browser came back by itself: the gateway may be another one
-      opened = true;
-      this.#become("live");
-      this.refresh("services");
+      this.refused = 0;
+      if ((this.opened += 1) > 1) this.#catchUp(); // the gateway may even be another one
+      this.#judge();
     };
     source.onmessage = (message) => this.#happened(message.data);
-    source.addEventListener("missed", () => this.tell("again"));
+    source.addEventListener("missed", () => this.#catchUp());
     source.onerror = () => {
-      if (this.source !== source || this.state === "out") return;
-      this.#become("lost");
-      this.due.set("services", performance.now() + 1000);
+      if (this.source !== source) return;
+      this.refused += 1;
+      this.refresh("services"); // is it the gateway that is gone?
+      // A browser comes back by itself from a broken connection, but not from an answer that is no stream.
+      if (source.readyState === EventSource.CLOSED) this.listenTimer = setTimeout(() => this.out || this.#listen(), Math.min(2000 * this.refused, 30_000));
+      this.#judge();
     };
-  }
-
-  again2() {
-    for (const what of Object.keys(EVERY)) this.due.set(what, 0);
-    this.tell("again");
   }
 
   #happened(data) {
@@ -237,20 +281,23 @@ export class Live {
 
   #tick() {
     const now = performance.now();
-    if (!document.hidden && this.state !== "out") {
+    if (!document.hidden && !this.out) {
       for (const what of Object.keys(EVERY)) {
-        if ((this.due.get(what) ?? 0) <= now && (this.state !== "lost" || what === "services")) this.refresh(what);
+        if ((this.due.get(what) ?? 0) <= now && (!this.failing || what === "services")) this.refresh(what);
       }
-      if (this.state === "live") for (const one of this.services.values()) if (one.state === "starting" || one.state === "stopping") this.look(one.id);
+      // Phases and how far a stop is have no events.
+      if (!this.failing) for (const one of this.services.values()) if (one.state === "starting" || one.state === "stopping") this.#soon(one.id);
+      if (this.state === "slow" && now - this.caughtUp > SLOW_MS) this.#catchUp();
     }
     this.tell("second");
   }
 
   /** A page that nobody looks at holds no connection: browsers have six for each host. */
   #seen() {
-    clearTimeout(this.hiddenAt);
-    if (document.hidden) this.hiddenAt = setTimeout(() => this.source?.close(), PAUSE_HIDDEN_MS);
-    else if (this.state !== "out" && this.source?.readyState !== EventSource.OPEN) this.again();
+    clearTimeout(this.hiddenTimer);
+    if (document.hidden) this.hiddenTimer = setTimeout(() => this.source?.close(), PAUSE_HIDDEN_MS);
+    else if (this.out) this.refresh("services"); // perhaps somebody has logged in beside
+    else if (this.source?.readyState === EventSource.CLOSED) this.again();
     else this.due.set("services", 0);
   }
 }

@@ -22,7 +22,7 @@ from hestia.doors.shared import Shared
 from hestia.doors.verbs import Verbs
 from hestia.keeper.commands import Commands
 from hestia.keeper.keeper import Keeper
-from hestia.keeper.outside import Outside
+from hestia.keeper.outside import Outside, no_step
 from hestia.launchers.free_port import free_port, private_socket
 from hestia.probes import ask, probe
 from hestia.roof import host
@@ -31,7 +31,7 @@ from hestia.roof.house import make_house
 from hestia.roof.in_force import guard_of, relayed_of
 from hestia.roof.launching import Launchers
 from hestia.roof.records import StoreRecords, Telling
-from hestia.roof.reload import Reload
+from hestia.roof.reload import Around, Reload
 from hestia.roof.systemd import Notify
 from hestia.roof.ways import Ways
 from hestia.rules.gate import Gate
@@ -60,16 +60,17 @@ def build(
     source: str | None = None,
     load: Callable[[], Loaded] | None = None,
     notify: Notify | None = None,
+    step: Callable[[str], None] = no_step,
 ) -> Gateway:
     """The whole gateway for a configuration, which `load` reads again from `source`. Raises CannotStart.
 
-    Launched programs run beside the file.
+    Launched programs run beside the file. `step` is told where a crash would be worst: the tests end the process there.
     """
     folder = Path(source).absolute().parent if source is not None else Path.cwd()
     failed = _Failed(log)
     ways = Ways(config)
     data_dir = Path(config.data_dir)
-    store = Store(data_dir / "hestia.db", log, retention=config.retention)
+    store = Store(data_dir / "hestia.db", log, retention=config.retention, step=step)
     bulletin = Bulletin(log, store.add)
     hanging_up = _HangingUp()
     telling = Telling(bulletin, store)
@@ -88,6 +89,7 @@ def build(
         private_socket=lambda name: private_socket(data_dir, name),
         new_id=lambda: secrets.token_hex(8),
         data_dir=config.data_dir,
+        step=step,
     )
     keeper = Keeper(config, outside, jitter=random.random)
     commands = Commands(keeper)
@@ -120,7 +122,7 @@ def build(
     gateway = Gateway(config, shared, keeper, commands, store, bulletin, ways, relayed)
     hanging_up.gateway = gateway
     if load is not None:
-        gateway.reload = Reload(gateway, load, log, descriptors, notify or Notify({}))
+        gateway.reload = Reload(gateway, load, log, Around(descriptors, notify or Notify({}), step))
     rooms = make_house(gateway, store, bulletin, log, log_dropped=log_dropped, source=source, load=load)
     gateway.rooms = rooms
     gateway.control = Control(

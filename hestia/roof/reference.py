@@ -13,7 +13,7 @@ from hestia.rules.paths import pattern_of
 from hestia.rules.shape import Hint, Key, is_struct, keys_of, kind_of, unwrap
 from hestia.words import spec
 from hestia.words.launch_spec import HttpCall, HttpStatus, JsonTest, Launch
-from hestia.words.not_yet import NOT_YET, REFUSED_YET
+from hestia.words.not_yet import NOT_YET
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 MARKER = "<!-- From here on this page is made from hestia/words/spec.py: python -m hestia.roof.reference -->"
@@ -107,8 +107,6 @@ def _table(path: str, struct: type[Struct]) -> Iterator[str]:
 
 def _later(path: str, name: str) -> str:
     pattern = pattern_of((*path.split("."), name)) if path else name
-    if pattern in REFUSED_YET:
-        return " *(refused in this version)*"
     return " *(nothing yet in this version)*" if pattern in NOT_YET else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hestia.doors.verbs_answers import Reloaded
 from hestia.roof.in_force import put_in_force, relayed_of
@@ -27,23 +27,28 @@ LOOK_EVERY, SETTLED_AFTER = 1.0, 0.2
 NEED_RESTART = ("data_dir", "control_socket", "control_group")
 
 
+class Around(NamedTuple):
+    """The process that it happens in. `step` is told where a crash would be worst."""
+
+    descriptors: int
+    notify: Notify
+    step: Callable[[str], None]
+
+
 class Reload:
     """One at a time. What is wrong is said, and then nothing has changed."""
 
-    def __init__(
-        self, gateway: Gateway, load: Callable[[], Loaded], log: Log, descriptors: int, notify: Notify
-    ) -> None:
+    def __init__(self, gateway: Gateway, load: Callable[[], Loaded], log: Log, around: Around) -> None:
         self._gateway = gateway
         self._load = load
         self._log = log
-        self._descriptors = descriptors
-        self._notify = notify
+        self._around = around
         self._turn = asyncio.Lock()
 
     async def __call__(self) -> Reloaded:
         """Raises ConfigError, and Refusal for an address that cannot be listened on."""
         async with self._turn:
-            self._notify.reloading()
+            self._around.notify.reloading()
             try:
                 loaded = await asyncio.to_thread(self._load)
                 return await self._follow(loaded)
@@ -54,7 +59,7 @@ class Reload:
                 self._reject(str(error))
                 raise Refusal("bad_request", f"{error}; nothing has changed") from error
             finally:
-                self._notify.ready()
+                self._around.notify.ready()
 
     def _reject(self, detail: str) -> None:
         self._log.event("config.rejected", "error", detail=detail)
@@ -64,16 +69,19 @@ class Reload:
         config, stuck = _without(before, loaded.config)
         ways = Ways(config)
         ways.loop_tag = gateway.shared.loop_tag
+        self._around.step("reload.read")
         following = gateway.listening.prepare(config)
+        self._around.step("reload.bound")
         # From here on nothing can go wrong, and until the last line nothing waits.
         gateway.config = config
         gateway.ways.follow(ways)
         changes = gateway.keeper.adopt(config)
         gateway.relayed = relayed_of(config, gateway.keeper, gateway.relayed)
-        put_in_force(config, gateway.keeper, gateway.shared, gateway.relayed, self._descriptors)
+        put_in_force(config, gateway.keeper, gateway.shared, gateway.relayed, self._around.descriptors)
         gateway.keys.settle()
         gateway.remember(config)
         self._log.set_level(config.log.level)
+        self._around.step("reload.adopted")
         await gateway.listening.follow(following)
         self._log.event(
             "config.reloaded",

@@ -17,7 +17,7 @@ from hestia.rules.paths import Path, pattern_of, quoted, shown_path
 from hestia.rules.plain import plain_value
 from hestia.rules.scalars import READERS, milliseconds
 from hestia.rules.shape import Hint, Key, is_struct, keys_of, kind_of, unwrap
-from hestia.words.not_yet import NOT_YET, REFUSED_YET, RENAMED
+from hestia.words.not_yet import NOT_YET, RENAMED
 from hestia.words.reads import Reads
 from hestia.words.spec import Document, Machine, Place, Service, StrategyUse
 
@@ -270,9 +270,7 @@ class Decoder:
             or mark.source == BUILT_IN
         ):
             return
-        if pattern in REFUSED_YET and value:
-            self.mistake(mark, path, f"is not built yet in {self._version}: Hestia would serve without a key")
-        elif pattern in NOT_YET:
+        if pattern in NOT_YET:
             self.warn(mark, path, f"is read, and does nothing yet in {self._version}")
 
     def _spelt(self, struct: type[Struct], node: Mapping, path: Path) -> dict[str, tuple[Key, Entry, bool]]:
@@ -317,8 +315,6 @@ class Decoder:
             return {}
         if not isinstance(node, Mapping):
             return self.mistake(node.mark, path, f"must be a mapping of ids, not a {_noun(node)}")
-        if struct is Machine and any(key != "local" for key in node.entries):
-            self.warn(self.key_marks[path], path, f"is read, and does nothing yet in {self._version}")
         found = {}
         for key, entry in node.entries.items():
             self.key_marks[(*path, key)] = entry.mark

@@ -16,9 +16,9 @@ from tests.house.tree import ROOT
 
 FAKE = """#!{python}
 import signal, sys, threading
-print(*sys.argv[1:], flush=True)
 told = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: told.set())
+print(*sys.argv[1:], flush=True)
 told.wait()
 """
 

@@ -7,7 +7,21 @@ import time
 
 import pytest
 
-from tests.life.serving import alive, api, ask, free_port, launched, navigation, problem, reaches, running, state, told, until, waiting
+from tests.life.serving import (
+    alive,
+    api,
+    ask,
+    free_port,
+    launched,
+    navigation,
+    problem,
+    reaches,
+    running,
+    state,
+    told,
+    until,
+    waiting,
+)
 from tests.support.wire import DEADLINE
 
 IDLE = 0.3
@@ -114,7 +128,7 @@ async def test_a_tunnel_silent_for_longer_than_tunnel_idle_is_closed_with_the_se
 async def test_a_tunnel_that_speaks_again_keeps_it_awake_again(diary):
     async with running(sleepy(diary, tunnel_idle="1500ms", idle_timeout="2s")) as run:
         tunnel = await open_tunnel(run)
-        leases = lambda: run.gateway.commands.status("a").leases  # noqa: E731
+        leases = lambda: run.gateway.commands.status("a").leases
         await until(lambda: not leases(), 5)
         await tunnel.send(b"x")
         await until(lambda: leases() == 1, 3)

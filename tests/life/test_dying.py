@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.life.serving import alive, ask, free_port, launched, problem, reaches, running, somebody, state, told, until
+from tests.life.serving import alive, ask, free_port, launched, problem, reaches, running, somebody, told, until
 from tests.support.wire import Upstream
 
 

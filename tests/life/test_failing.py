@@ -6,7 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.life.serving import QUICK, alive, ask, detail, free_port, launched, problem, reaches, running, somebody, state, told, until, waiting
+from tests.life.serving import (
+    QUICK,
+    alive,
+    ask,
+    detail,
+    free_port,
+    launched,
+    problem,
+    reaches,
+    running,
+    somebody,
+    state,
+    told,
+    until,
+    waiting,
+)
 
 
 @pytest.mark.parametrize("code", (0, 1, 3))

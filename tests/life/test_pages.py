@@ -5,7 +5,21 @@ import time
 
 import pytest
 
-from tests.life.serving import QUICK, alive, ask, launched, navigation, problem, program, reaches, running, state, told, until, waiting
+from tests.life.serving import (
+    QUICK,
+    alive,
+    ask,
+    launched,
+    navigation,
+    problem,
+    program,
+    reaches,
+    running,
+    state,
+    told,
+    until,
+    waiting,
+)
 
 LOOK, RETRY, CANCEL = "Hestia-Wait: 1", "Hestia-Wait: retry", "Hestia-Wait: cancel"
 FORM = ("Content-Type: application/x-www-form-urlencoded",)

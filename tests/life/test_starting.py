@@ -6,7 +6,23 @@ import time
 
 import pytest
 
-from tests.life.serving import alive, ask, detail, free_port, launched, problem, processes_of, program, reaches, running, somebody, state, told, until, waiting
+from tests.life.serving import (
+    alive,
+    ask,
+    detail,
+    free_port,
+    launched,
+    problem,
+    processes_of,
+    program,
+    reaches,
+    running,
+    somebody,
+    state,
+    told,
+    until,
+    waiting,
+)
 
 
 async def test_a_request_to_a_cold_service_starts_it_and_gets_its_answer(diary):

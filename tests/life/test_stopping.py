@@ -6,9 +6,24 @@ from math import inf
 
 import pytest
 
-from tests.life.serving import QUICK, alive, ask, detail, free_port, launched, navigation, problem, program, reaches, running, state, told, until, waiting
+from tests.life.serving import (
+    QUICK,
+    alive,
+    ask,
+    detail,
+    free_port,
+    launched,
+    navigation,
+    problem,
+    program,
+    reaches,
+    running,
+    state,
+    told,
+    until,
+    waiting,
+)
 from tests.support.gateway import running as gateway_of
-
 
 # --- by command
 

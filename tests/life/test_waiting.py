@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from hestia.relay.exchange import Exchange
-from tests.life.serving import api, ask, detail, launched, problem, reaches, running, state, told, until, waiting
+from tests.life.serving import api, ask, detail, launched, problem, reaches, running, state, until, waiting
 from tests.support.wire import FIN, RST, turns
 
 HELD = 65536

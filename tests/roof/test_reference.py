@@ -23,7 +23,7 @@ def test_what_people_wrote_above_the_marker_stays():
         "| `health_status` | list of status or range | `[200-399]` |",
         "| `start_timeout` | duration, or auto | `auto` |",
         "| `command` | list of text | *needed* |",
-        "| `api_keys` | list of mapping |  | The keys that open services, and the API. *(refused in this version)* |",
+        "| `api_keys` | list of mapping |  | The keys that open services, and the API. |",
     ],
 )
 def test_a_row_says_value_default_and_sentence(row):

@@ -169,8 +169,8 @@ def test_a_file_that_cannot_be_read_is_a_mistake_that_names_the_variable(tmp_pat
         ("A_IDLE_TIMEOUT_MS", "5s", 'A_IDLE_TIMEOUT_MS: services.a.idle_timeout: "5s" is not a whole number'),
         ("A_SEMAPHORE_ENABLED", "perhaps", "A_SEMAPHORE_ENABLED: is not true or false"),
         ("HESTIA_API_KEYS", "TOPSECRET", "HESTIA_API_KEYS: auth.api_keys: must be name=key"),
-        ("HESTIA_API_KEYS", "me=TOPSECRET", "HESTIA_API_KEYS: auth.api_keys: is not built yet"),
-        ("HESTIA_DASHBOARD_PASSWORD", "TOPSECRET", "HESTIA_DASHBOARD_PASSWORD: auth.dashboard: is not built yet"),
+        ("HESTIA_API_KEYS", "me=TOPSECRET,me=TOPSECRETS", "HESTIA_API_KEYS: auth.api_keys[1].name: is the name of another"),
+        ("HESTIA__AUTH__DASHBOARD__PASSWORD_HASH", "TOPSECRET", "HESTIA__AUTH__DASHBOARD__PASSWORD_HASH: auth.dashboard.password_hash: the value is not"),
     ],
 )
 def test_a_mistake_in_a_variable_names_it_and_keeps_its_secret(name, value, words):
