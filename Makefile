@@ -5,12 +5,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run dev setup test test-engines lint types status stop lock clean
+.PHONY: help run dev setup test test-engines lint types status stop lock clean bench bench-all
 
 VENV ?= .venv
 PYTHON ?=
 PORT ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -74,6 +75,12 @@ test: lint types ## lint, types and every test that needs no engine
 
 test-engines: setup ## the tests that need real engines (nginx) or minutes; never skips
 	@$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
+
+bench: setup ## Hestia beside its peers, in half an hour (BENCH_ARGS=--quick: 90 s)
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-all: setup ## the same for two hours, to be quoted
+	@$(BIN)/python -m bench --all $(BENCH_ARGS)
 
 lock: setup ## write requirements.lock anew (needs `uv` on PATH)
 	@uv pip compile pyproject.toml --extra dev --extra speed --universal --python-version 3.11 --generate-hashes \

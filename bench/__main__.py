@@ -135,24 +135,24 @@ def run(size: Size, seed: int, out: Path) -> int:
     packages, peers, left_out = gather(size)
     allow_many_files()
     on = cores()
-    outcome: Outcome | None = None
+    scenarios = [scenario for id_, scenario in SCENARIOS.items() if id_ in size.scenarios]
+    outcome = Outcome(scenarios)
     with tempfile.TemporaryDirectory(prefix="hestia-bench-") as name:
         upstreams = start_upstreams(Path(name) / "upstreams", on.upstream)
         rig = Rig(Path(name), packages, on, upstreams, size.seconds, size.bulk_mib * MIB, size.tries)
         running = begin(peers, rig, left_out)
         facts = about(size, seed, on, upstreams, peers, packages) | {"left_out": left_out}
         say(heading(facts))
-        jobs = plan([SCENARIOS[id_] for id_ in size.scenarios], list(running), size.rounds, random.Random(seed))
+        jobs = plan(scenarios, list(running), size.rounds, random.Random(seed))
         try:
-            for outcome in perform(jobs, rig, running, say):  # noqa: B007 - the last one is what counts
-                pass
+            perform(jobs, rig, running, outcome, say)
         except KeyboardInterrupt:
             say("Interrupted: what was measured so far")
         finally:
             for one in running.values():
                 one.stop()
             upstreams.stop()
-    if outcome is None:
+    if outcome.empty:
         say("Nothing was measured.")
         return 1
     publish(outcome, facts, [peer.id for peer in peers], out)

@@ -104,7 +104,7 @@ def nginx_upstream(program: str, folder: Path, port: int) -> Launch:
 
 def haproxy(program: str, site: Site) -> Launch:
     text = (
-        "global\n  nbthread 1\n  maxconn 8000\n  log stdout format raw local0\n"
+        "global\n  nbthread 1\n  maxconn 4000\n  log stdout format raw local0\n"
         "defaults\n  mode http\n  log global\n  option httplog\n  option forwardfor\n  option http-no-delay\n"
         "  option splice-request\n  option splice-response\n  http-reuse always\n  timeout connect 5s\n"
         "  timeout client 10m\n  timeout server 10m\n  timeout tunnel 10m\n"
@@ -113,7 +113,7 @@ def haproxy(program: str, site: Site) -> Launch:
         text += f"frontend {name}\n  bind 127.0.0.1:{port} backlog 4096\n  default_backend to_{name}\n"
         text += "  http-request set-header X-Forwarded-Proto http\n"
         text += f"backend to_{name}\n  server only 127.0.0.1:{upstream}\n"
-    return Launch([program, "-db", "-q", "-f", site.write("haproxy.cfg", text)])
+    return Launch([program, "-db", "-f", site.write("haproxy.cfg", text)])
 
 
 def caddy(program: str, site: Site) -> Launch:

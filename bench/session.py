@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -31,6 +31,10 @@ class Outcome:
         self.results = {row.id: Results(row.measure) for row in rows}
         self.failures: list[str] = []
 
+    @property
+    def empty(self) -> bool:
+        return not any(results.samples for results in self.results.values())
+
     def add(self, job: Job, sample: Sample) -> None:
         for row in (job.scenario, *others_of(job.scenario)):
             self.results[row.id].add(job.peer, job.round, sample)
@@ -52,10 +56,9 @@ def plan(scenarios: Sequence[Scenario], peers: Sequence[str], rounds: int, rando
 
 
 def perform(
-    jobs: Sequence[Job], rig: Rig, running: dict[str, Running], say: Callable[[str], None]
-) -> Iterator[Outcome]:
-    """Gives the outcome so far after each job: an interrupted session still has its figures."""
-    outcome = Outcome(list({job.scenario.id: job.scenario for job in jobs}.values()))
+    jobs: Sequence[Job], rig: Rig, running: dict[str, Running], outcome: Outcome, say: Callable[[str], None]
+) -> None:
+    """Adds to `outcome` job by job: an interrupted session still has its figures."""
     began = time.monotonic()
     for number, job in enumerate(jobs, 1):
         label = f"[{number}/{len(jobs)}] round {job.round + 1} {job.scenario.id:<12} {job.peer:<15}"
@@ -72,7 +75,6 @@ def perform(
             unit = measure.unit.removesuffix(" added")
             say(f"{label} {sample[measure.key]:>12,.1f} {unit}{errors}   about {left / 60:.0f} min left")
         trim(running[job.peer].site.folder)
-        yield outcome
 
 
 def trim(folder: Path) -> None:

@@ -126,6 +126,7 @@ class Seen(NamedTuple):
 
     reason: str | None = None
     at_once: bool = True  # the other side said no; else it said nothing in time
+    refused: bool = False  # nobody listens there
 
 
 class Probe(Protocol):

@@ -31,7 +31,7 @@ async def probe(check: Check, limit: float = LIMIT_S) -> Seen:
     except TimeoutError:
         return Seen(f"no answer within {limit:g}s", at_once=False)
     except (OSError, ValueError, aiohttp.ClientError) as error:
-        return Seen(reason_of(error))
+        return Seen(reason_of(error), refused=_nobody_listens(error))
 
 
 async def ask(url: str, limit: float = LIMIT_S) -> str | None:
@@ -124,6 +124,11 @@ def reason_of(error: Exception) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.lower()
     return f"no HTTP answer ({type(cause).__name__})"
+
+
+def _nobody_listens(error: Exception) -> bool:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return isinstance(cause, ConnectionRefusedError | FileNotFoundError)
 
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (

@@ -66,12 +66,12 @@ async def test_a_unix_socket_is_asked_too(tmp_path):
 async def test_a_closed_port_is_a_refused_connection():
     async with server() as url:
         pass
-    assert await probes.probe(Check(url)) == Seen("connection refused")
-    assert await probes.probe(Check(url.replace("http:", "tcp:"))) == Seen("connection refused")
+    assert await probes.probe(Check(url)) == Seen("connection refused", refused=True)
+    assert await probes.probe(Check(url.replace("http:", "tcp:"))) == Seen("connection refused", refused=True)
 
 
 async def test_a_missing_socket_is_said(tmp_path):
-    assert await probes.probe(Check(f"http+unix://{tmp_path}/no.sock")) == Seen("its socket does not exist")
+    assert await probes.probe(Check(f"http+unix://{tmp_path}/no.sock")) == Seen("its socket does not exist", refused=True)
 
 
 async def test_silence_is_given_up_after_the_limit_and_is_no_refusal():

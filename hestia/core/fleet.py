@@ -220,19 +220,12 @@ class Fleet:
         One that starts will be hot soon. One that is kept awake by something else is in the way for longer.
         """
         service = life.owner
-        if service.needing or service.kept_warm or self.clock() < life.busy_until or service in self.needed_by_starts():
+        if service.dependents or service.needing or service.kept_warm:
             return False
-        if not all(each.hot and self.may_go(each) for each in service.dependents):
+        if self.clock() < life.busy_until or service in self.needed_by_starts():
             return False
         s = life.settings
         return life.managed if life.hot else bool(under_way(life) and s.own_launch and s.stops)
-
-    def with_dependents(self, life: Life) -> list[Life]:
-        """What has to go before it, and itself: what an idle one needs is idle with it."""
-        found: dict[Life, None] = {}
-        for each in sorted(life.owner.dependents, key=lambda one: one.key):
-            found.update(dict.fromkeys(self.with_dependents(each)))
-        return [*found, life]
 
     def needed_by_starts(self) -> set[Service]:
         """All that lies below a start which has its room already: it counts on what is there."""

@@ -127,6 +127,17 @@ class Machine:
             service.stop(cause)
         self._end()
 
+    def stay_awake(self) -> None:
+        """A place on it that could not be stopped is in use again: it will not sleep, so nobody waits for that."""
+        if self.ending is not None:
+            self.ending = None
+            self._serve()
+
+    def _serve(self) -> None:
+        wanting, self.wanting = list(self.wanting), {}
+        for place in wanting:
+            self._use(place)
+
     def _services(self) -> list[Service]:
         """Of the places that use it or want it, in a fixed order."""
         return sorted({place.owner for place in (*self.users, *self.wanting)}, key=lambda service: service.id)
@@ -160,9 +171,7 @@ class Machine:
         if not life.hot:
             return
         self._say("machine.awake", cause=life.cause, took_s=round(self.fleet.clock() - life.began, 3))
-        wanting, self.wanting = list(self.wanting), {}
-        for place in wanting:
-            self._use(place)
+        self._serve()
 
     def _gave_up(self, message: GaveUp) -> None:
         self.last_error = message.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hestia.core.refusals import too_long
 from hestia.words.states import Failed, Phase
 
 if TYPE_CHECKING:
@@ -59,6 +60,19 @@ class Needs:
     def _fail(self, dependent: Life, reason: str) -> None:
         if dependent.phase is Phase.NEEDS:
             self.service.fleet.apply(dependent, Failed(reason))
+
+    @property
+    def due(self) -> float | None:
+        """Nobody who has his room waits for ever for one who has none."""
+        service = self.service
+        if not service.needing or not any(life.phase is Phase.ROOM for life in service.lives):
+            return None
+        return service.began + service.spec.queue_timeout
+
+    def look(self, now: float) -> None:
+        due = self.due
+        if due is not None and due <= now:
+            self.failed(f"{self.service.id}, which it depends on, has no room: {too_long(self.service).detail}")
 
     def no_more(self, dependent: Life) -> None:
         """`dependent` is cold: idle time counts from now."""

@@ -40,7 +40,6 @@ class Pool:
     """
 
     def __init__(self, machine: str, lives: list[Life], fleet: Fleet) -> None:
-        self._machine = machine
         self._fleet = fleet
         self.free = dict(fleet.machines[machine].spec.capacity)
         for life in lives:
@@ -49,20 +48,10 @@ class Pool:
         for life in lives:
             if _is_ending(life):
                 _give(self.later, fleet.needs_of(life))
-        movable = sorted((life for life in lives if fleet.may_go(life)), key=self._last_used)
-        self.idle = [life for life in movable if self._all_free(life)]
+        movable = sorted((life for life in lives if fleet.may_go(life)), key=lambda life: life.idle_since)
+        now = fleet.clock()
+        self.idle = [life for life in movable if life.hot and _is_free(life, now)]
         self.used = [life for life in movable if life not in self.idle]
-
-    def _last_used(self, life: Life) -> float:
-        return max(each.idle_since for each in self._fleet.with_dependents(life))
-
-    def _all_free(self, life: Life) -> bool:
-        now = self._fleet.clock()
-        return all(each.hot and _is_free(each, now) for each in self._fleet.with_dependents(life))
-
-    def _room_of(self, life: Life) -> dict[str, float]:
-        """What it gives when it goes. One on another machine goes only because something here cannot go before it."""
-        return self._fleet.needs_of(life) if life.machine == self._machine else {}
 
     def plan(self, wanted: dict[str, float], spared: set[Service]) -> Plan:
         """Changes nothing. `spared`: those that it needs itself."""
@@ -85,18 +74,14 @@ class Pool:
             if _fits(free, wanted):
                 break
             needs = self._fleet.needs_of(life)
-            if life not in chosen and any(free.get(n, inf) < amount and needs.get(n) for n, amount in wanted.items()):
-                for each in self._fleet.with_dependents(life):
-                    if each not in chosen:
-                        _give(free, self._room_of(each))
-                        chosen.append(each)
+            if any(free.get(name, inf) < amount and needs.get(name) for name, amount in wanted.items()):
+                _give(free, needs)
+                chosen.append(life)
         if not _fits(free, wanted):
             return None
         for life in list(chosen):
-            if any(life in other.owner.dependents for other in chosen):
-                continue
             spared = dict(free)
-            _take(spared, self._room_of(life))
+            _take(spared, self._fleet.needs_of(life))
             if _fits(spared, wanted):
                 free = spared
                 chosen.remove(life)
@@ -107,10 +92,15 @@ class Pool:
         if plan.kind == FITS:
             _take(self.free, wanted)
         for life in plan.victims:
-            _give(self.later, self._room_of(life))
+            _give(self.later, self._fleet.needs_of(life))
         _take(self.later, wanted)
         self.idle = [life for life in self.idle if life not in plan.victims]
         self.used = [life for life in self.used if life not in plan.victims]
+
+    def spare(self, services: set[Service]) -> None:
+        """Those behind leave alone what this one counts on."""
+        self.idle = [life for life in self.idle if life.owner not in services]
+        self.used = [life for life in self.used if life.owner not in services]
 
 
 class Rooms:
@@ -131,7 +121,6 @@ class Rooms:
             self._grant(life, [])
         elif life not in self.line:
             self.line.append(life)
-            self.line.sort(key=lambda each: (each.owner.number, each.number))
 
     def leave(self, life: Life) -> None:
         """It is cold, or goes elsewhere: what was kept for it is free again."""
@@ -148,6 +137,7 @@ class Rooms:
             return
         fleet = self._fleet
         self.line = [life for life in self.line if life.phase is Phase.ROOM]
+        self.line.sort(key=_turn)
         yields: set[Life] = set()
         pools = {id_: fleet.pool(id_) for id_ in {life.machine for each in self.line for life in fleet.choices(each)}}
         for life in list(self.line):
@@ -169,6 +159,8 @@ class Rooms:
             for each, others, wanted, plan in plans:
                 if plan.kind in kinds and (plan.kind != WAITS or not fleet.gentle(life)):
                     pools[each.machine].claim(wanted, plan)
+                    for pool in pools.values():
+                        pool.spare(spared)
                     self._go_on(life, each, others, plan, yields)
                     return
         if not wanted_by_anybody:
@@ -194,9 +186,7 @@ class Rooms:
                     self._move(victim)
 
     def _move(self, victim: Life) -> None:
-        """It gives way, once what depends on it has, and it has said that it does not work without a request."""
-        if victim.owner.dependents:
-            return
+        """It gives way, once it has said that it does not work without a request."""
         spec = victim.owner.spec
         if (spec.busy is None and spec.idle_rule is None) or self._said_yes.get(victim) == self._fleet.clock():
             self._fleet.apply(victim, Stop("room"))
@@ -245,6 +235,12 @@ class Rooms:
             if time > now
         ]
         self.due = min(times, default=None)
+
+
+def _turn(life: Life) -> tuple[bool, int, int]:
+    """Who began first; but what somebody needs who has his room already goes before all: that room lies idle."""
+    needed = any(dependent.room for dependent in life.owner.needing)
+    return (not needed, life.owner.number, life.number)
 
 
 def _is_ending(life: Life) -> bool:

@@ -59,6 +59,7 @@ def onward(life: Life, now: float) -> Effects:
         return hot(life, None, now)
     if life.run is not None:
         return _clear(life)
+    life.reason = None  # that of the attempt before is told already
     if s.own_launch:
         return life.enter(Phase.LAUNCHING, now + s.start_timeout)
     return launched(life, None, now)

@@ -295,6 +295,7 @@ class Service:
             return
         self.due = None
         self.refresh()
+        self.fleet.machines[message.life.machine].stay_awake()
         self.start_policy.ready(message.life)
         self.needs.met()
         self.pump()
@@ -314,6 +315,7 @@ class Service:
             self.fleet.do(Refuse(waiter, too_long(self)))
         for key in [key for key, until in self.pages.items() if until <= now]:
             del self.pages[key]
+        self.needs.look(now)
         if self.due is not None and self.due <= now:
             self.cool_down_over()
             self.start_policy.resume()  # one that is needed by what is hot is tried again
@@ -321,7 +323,7 @@ class Service:
 
     def next_look(self) -> float:
         """When `look` has something to do."""
-        times = [self.due, self.line.due, *self.pages.values()]
+        times = [self.due, self.line.due, self.needs.due, *self.pages.values()]
         return min((time for time in times if time is not None), default=inf)
 
     # --- what follows from the places

@@ -87,4 +87,5 @@ def find(path: str) -> Found:
 
 def addresses() -> Iterator[str]:
     """What `GET /` tells a program: `GET /v1/services`."""
-    return (f"{route.method} {route.path}" for route in ROUTES)
+    yield from (f"{route.method} {route.path}" for route in ROUTES)
+    yield "POST /v1/requests"  # which the relay answers itself

@@ -149,16 +149,15 @@ class Question:
             return
         given = await use.ask(self.view)
         self._asks = None
-        self._take(self._rules[self._at], use, given)
-        self._at += self.relayed is None
+        if self._take(self._rules[self._at], use, given) is None:
+            self._at += 1
 
     def _try(self, rule: Rule) -> Step | None:
         """A route that fits."""
         if self.relayed is not None:  # a strategy that was awaited has said so
             return Step.CHOSEN
         if rule.service is not None:
-            self._choose(rule, rule.service, "route")
-            return Step.CHOSEN if self.relayed is not None else None
+            return self._choose(rule, rule.service, "route")
         use = self.chooser.strategies.get(rule.number)
         if use is None:
             return None
@@ -167,10 +166,9 @@ class Question:
         if use.waits:
             self._asks = use
             return Step.WAIT
-        self._take(rule, use, use.call(self.view))
-        return Step.CHOSEN if self.relayed is not None else None
+        return self._take(rule, use, use.call(self.view))
 
-    def _take(self, rule: Rule, use: Strategy, given: Any) -> None:
+    def _take(self, rule: Rule, use: Strategy, given: Any) -> Step | None:
         """What a strategy said. None: the next route is tried; by the model a refusal is kept for the end."""
         name = use.offer.name
         if given is BUILT_IN:
@@ -178,14 +176,16 @@ class Question:
         if given is None and rule.by_model:
             given = serving(self.model, self.chooser.services)  # then the caller may not use it, and is told so
         if given is not None:
-            self._choose(rule, given, f"strategy {name}")
-        elif rule.by_model and self.refusal is None:
+            return self._choose(rule, given, f"strategy {name}")
+        if rule.by_model and self.refusal is None:
             self.refusal = Refusal("unknown_model", unknown(self.model, self.open_services))
+        return None
 
-    def _choose(self, rule: Rule, id_: str, by: str) -> None:
+    def _choose(self, rule: Rule, id_: str, by: str) -> Step | None:
         self.rule = rule
         self.by = by
         self.relayed = self.chooser.relayed.get(id_)
+        return Step.CHOSEN if self.relayed is not None else None
 
     def _lists(self) -> bool:
         """`GET /v1/models` where the model chooses is answered from what is known: it wakes nothing."""

@@ -37,7 +37,7 @@ class Course:
     """A request whose service is not known yet, or whose body is its request. `most` bytes of the body are read."""
 
     __slots__ = (
-        "blocked_since", "head", "intake", "method", "most", "question", "target", "task", "timeout", "verdict", "whole",
+        "blocked_since", "contents", "head", "intake", "method", "most", "question", "target", "task", "timeout", "verdict", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +50,7 @@ class Course:
         self.question = question
         self.most = most
         self.intake: Intake | None = None
+        self.contents: list[bytes] = []  # of a dispatcher's body
         self.whole = not head.length
         self.task: asyncio.Task[None] | None = None
         self.blocked_since: float | None = None
@@ -191,7 +192,7 @@ class Choosing(Answering):
         if not intake.may_go_on():
             self._block(course, data)
             return
-        room = course.most - intake.size
+        room = course.most - intake.content
         try:
             content, rest = intake.feed(data)
         except BadMessage as mistake:
@@ -200,15 +201,17 @@ class Choosing(Answering):
         course.whole = rest is not None
         if course.question is not None:
             reading = course.question.reading
-            reading.feed(content[: max(0, room)] if len(content) > room else content)
-            if course.whole and intake.size <= course.most:
+            reading.feed(content[:room] if len(content) > room else content)
+            if course.whole and intake.content <= course.most:
                 reading.end()
-            elif intake.size >= course.most:
+            elif intake.content >= course.most:
                 reading.break_off()
-        elif intake.size > course.most:
+        elif intake.content > course.most:
             words = f"the body is longer than `limits.api_body` allows ({course.most} bytes)"
             self._uncourse(Refusal("payload_too_large", words))
             return
+        else:
+            course.contents.append(content)
         if rest:
             self._hold(rest)
         self._go_on(course)
@@ -271,7 +274,12 @@ class Choosing(Answering):
         self.stopped = False
         self.read_or_not()
         self._go_on(course)
-        if self.course is course and course.task is None and self.held and not course.whole:
+        if self.course is course and course.blocked_since is None:
+            self._read_on(course)
+
+    def _read_on(self, course: Course) -> None:
+        """What came of the body while somebody was awaited."""
+        if self.held and not course.whole and course.task is None:
             data, self.held = self.held, b""
             self.overflow = False
             self.read_or_not()
@@ -358,6 +366,14 @@ class Choosing(Answering):
         super().resume()
         if self.pledge is not None:
             self._settle()
+
+    def _stands_still(self, now: float) -> float:
+        intake = self.course.intake if self.course is not None else None
+        if intake is None or not self.reading:
+            return super()._stands_still(now)
+        if (0, intake.size) != self.moved[:2]:
+            self.moved = (0, intake.size, now)
+        return now - self.moved[2]
 
     def look(self, now: float) -> None:
         super().look(now)

@@ -150,7 +150,8 @@ class ColdDoor:
         if wanted == "look" and arrival.page_key in service.pages and service.state != "hot":
             service.page(arrival.page_key)
         elif wanted != "look":
-            self._do(service, arrival, deed(wanted, service.state, held=self._held(service), waiters=service.waiters))
+            others = self._others(service, arrival)
+            self._do(service, arrival, deed(wanted, service.state, held=self._held(service), waiters=others + 1))
             if wanted == "cancel":
                 service.page_left(arrival.page_key)
         data = look_answer(
@@ -167,7 +168,7 @@ class ColdDoor:
     def form(self, arrival: Arrival) -> Given:
         """Retry without scripts."""
         service = self._keeper.service(arrival.service)
-        self._do(service, arrival, deed("retry", service.state, held=self._held(service), waiters=service.waiters))
+        self._do(service, arrival, deed("retry", service.state, held=self._held(service)))
         back = arrival.prefix + arrival.target
         data = see_other(back, arrival.head, arrival.method, arrival.request_id, keep=arrival.keep)
         return Given(303, data, "ok")
@@ -175,9 +176,18 @@ class ColdDoor:
     def _held(self, service: Service) -> bool:
         return self._keeper.fleet.held(service) is not None
 
+    @staticmethod
+    def _others(service: Service, arrival: Arrival) -> int:
+        """How many others the start is for: who waits, other pages, a command, what depends on it."""
+        others = service.waiters - (arrival.page_key in service.pages)
+        return others + bool(service.wanted or service.needing or service.dependents)
+
     def _do(self, service: Service, arrival: Arrival, what: str) -> None:
         if what == "start":
             service.cool_down_over()
+            refusal = service.refusal()
+            if refusal is not None:
+                raise refusal
             service.page(arrival.page_key)
             service.begin("page", arrival.request_id.decode("ascii"))
         elif what == "stop":

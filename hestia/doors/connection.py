@@ -74,6 +74,7 @@ class Connection(asyncio.Protocol):
         self.held = b""  # bytes that nobody has read yet
         self.exchange: Exchange | None = None
         self.guest: Guest | None = None
+        self.pledge: Pledge | None = None  # what is given back when the exchange has delivered its body, or is over
         self.moved = (0, 0, 0.0)  # bytes that wait, bytes that passed, since when both stand still
         self.lingered = 0
 

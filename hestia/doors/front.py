@@ -11,21 +11,17 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from hestia.doors.answering import Answering
 from hestia.doors.cold_door import Arrival
-from hestia.doors.connection import BODY, BUSY, GUEST, IDLE, LINGER, MOST_LINGERED, TUNNEL
-from hestia.doors.reception import (
-    judge,
-    receive_head,
-    receive_target,
-    stand,
-)
+from hestia.doors.connection import BODY, BUSY, CHOOSING, GUEST, IDLE, LINGER, MOST_LINGERED, TUNNEL
+from hestia.doors.dispatching import REQUESTS, Dispatching
+from hestia.doors.reception import judge, receive_head, receive_target, stand
+from hestia.doors.shared import Arriving
 from hestia.h1.grammar import BadMessage
 from hestia.h1.request import RequestHead, find_request_line
 from hestia.relay.exchange import Exchange
 from hestia.rules.admission import FREE, LOGIN, Verdict
 from hestia.rules.no_wake import PLAIN, Asleep
-from hestia.rules.routing import NOT_FOUND, OWN, REDIRECT, SERVICE, UNKNOWN, Door
+from hestia.rules.routing import NOT_FOUND, OWN, REDIRECT, ROUTE, SERVICE, UNKNOWN, Door, path_of
 from hestia.rules.waiting import RETRY_FORM, is_retry_form, may_be_retry_form
 from hestia.words.refusal import Refusal
 
@@ -39,7 +35,7 @@ MOST_REFUSED: Final = 32
 """So many connections beyond the limit are told so; each costs a descriptor while its client reads that."""
 
 
-class Front(Answering):
+class Front(Dispatching):
     """Cuts messages from the bytes of its connection, and answers or relays each."""
 
     __slots__ = ("block", "head")
@@ -85,6 +81,8 @@ class Front(Answering):
                 self.guest.data_received(data)
         elif state == BUSY:
             self._hold(data)
+        elif state == CHOOSING:
+            self._intake(data)
         elif state == LINGER:
             self.lingered += len(data)
             if self.lingered > MOST_LINGERED:
@@ -97,7 +95,7 @@ class Front(Answering):
         if self.state == GUEST and self.guest is not None:
             self.guest.eof_received()
             return False
-        if self.exchange is not None:
+        if self.exchange is not None or self.course is not None:
             self.abort()
         return False
 
@@ -158,15 +156,19 @@ class Front(Answering):
         choice = self.shared.router.choose(self.door, head.name, target)
         kind = choice.kind
         verdict = FREE
-        if not self.standing.free or kind != SERVICE or target.startswith(LOGIN[:5]):
+        if not self.standing.free or kind > ROUTE or target.startswith(LOGIN[:5]):
             verdict = judge(self, head, self.standing, method, target, choice)
-            if verdict.refusal is not None or (kind != SERVICE and verdict.answers_preflight):
+            if verdict.refusal is not None or (kind > ROUTE and verdict.answers_preflight):
                 self._turn_away(verdict, head, method, target, data[end:], choice.service)
                 return
             if verdict.rule == "login":
                 kind = OWN
         if kind == SERVICE and choice.service is not None:
             self._relay(data, end, method, choice.target, choice.prefix, head, choice.service, verdict)
+        elif kind == ROUTE:
+            self._choose(data, end, method, target, head, verdict)
+        elif kind == OWN and method != b"OPTIONS" and path_of(target) == REQUESTS:
+            self._accept(data, end, method, target, head)
         elif kind == OWN:
             self._hire(data, head)
         elif kind == REDIRECT:
@@ -187,8 +189,11 @@ class Front(Answering):
         head: RequestHead,
         relayed: Relayed,
         verdict: Verdict,
+        request_id: bytes | None = None,
     ) -> None:
         shared = self.shared
+        if relayed.sees_requests:
+            shared.at_door = Arriving(method, target, head)
         asked = head.wish is not None or (head.length == FORM_LENGTH and method == b"POST")
         if asked and self._for_the_page(data, end, method, target, prefix, head, relayed):
             return
@@ -203,7 +208,7 @@ class Front(Answering):
         if lease is None and not verdict.wakes:
             self._turn_away(verdict, head, method, target, data[end:], relayed)
             return
-        request_id = head.request_id or next(shared.request_ids)
+        request_id = request_id or head.request_id or next(shared.request_ids)
         if lease is None and self._stand_in(data, end, method, target, prefix, head, relayed, request_id, asleep):
             return
         exchange = Exchange(
@@ -255,6 +260,8 @@ class Front(Answering):
         asleep: Asleep | None,
     ) -> bool:
         """Whether the request gets something else than a place in the line."""
+        if head.dispatched and asleep is None:
+            return False
         keep = head.keep and head.length == 0 and not self.shared.closing
         arrival = Arrival(relayed.id, head, method, target, prefix, request_id, keep)
         try:
@@ -281,6 +288,8 @@ class Front(Answering):
             if head.expect or not may_be_retry_form(method, head.length, head.header(b"content-type")):
                 return False
             if len(data) < end + FORM_LENGTH:
+                if not end:  # the head is not before it any more: it was read to choose the service
+                    return False
                 self._wait_for_more(data)
                 return True
             if not is_retry_form(data[end : end + FORM_LENGTH]):

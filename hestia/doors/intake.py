@@ -82,14 +82,15 @@ class Room:
 class Intake:
     """One body. `let_in` is called when there is room for more of it."""
 
-    __slots__ = ("_content", "_framing", "_room", "kept", "let_in", "size")
+    __slots__ = ("_decode", "_framing", "_room", "content", "kept", "let_in", "size")
 
     def __init__(self, length: int, room: Room, let_in: Callable[[], None]) -> None:
         self._framing = Sized(length) if length >= 0 else Chunked(refuse_trailer)
-        self._content = Chunked(refuse_trailer, decode=True) if length == CHUNKED else None
+        self._decode = Chunked(refuse_trailer, decode=True) if length == CHUNKED else None
         self._room = room
         self.kept: list[bytes] = []
-        self.size = 0
+        self.size = 0  # of what is kept
+        self.content = 0  # of that without its framing
         self.let_in = let_in
 
     def may_go_on(self) -> bool:
@@ -99,8 +100,9 @@ class Intake:
         """More of it. Gives its content without framing and, once it has ended, what lies behind. Raises BadMessage."""
         content, rest = self._framing.feed(data)
         mine = data[: len(data) - len(rest)] if rest else data
-        if self._content is not None:
-            content, _ = self._content.feed(mine)
+        if self._decode is not None:
+            content, _ = self._decode.feed(mine)
+        self.content += len(content)
         self.kept.append(mine)
         self.size += len(mine)
         self._room.take(len(mine))

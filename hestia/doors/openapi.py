@@ -12,6 +12,7 @@ from hestia.doors import sse
 from hestia.doors.api_pages import Addresses
 from hestia.doors.api_routes import ROUTES, Route
 from hestia.doors.verbs import VERBS
+from hestia.rules import dispatch
 from hestia.telemetry import prometheus
 from hestia.telemetry.figures import Metrics, ServiceMetrics
 from hestia.words.refusal import REFUSALS
@@ -53,7 +54,7 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 def description(version: str) -> dict[str, Any]:
     """The whole document."""
-    types = [Problem, Addresses, Health, *dict.fromkeys(_types())]
+    types = [Problem, Addresses, Health, dispatch.Asked, *dict.fromkeys(_types())]
     schemas, components = msgspec.json.schema_components(types, ref_template=REF)
     named = dict(zip(types, schemas, strict=True))
     paths: dict[str, Any] = _pages(named)
@@ -68,14 +69,13 @@ def description(version: str) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{}, {"bearer": []}, {"key": []}, {"session": []}],
+        "security": [{}, {"bearer": []}, {"key": []}],
         "paths": paths,
         "components": {
             "schemas": components,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "hestia_session"},
             },
         },
     }
@@ -163,7 +163,18 @@ def _pages(named: dict[Any, Any]) -> dict[str, Any]:
     found["/v1/openapi.json"] = {
         "get": _page("openapi", "This description.", {JSON: {"schema": {"type": "object"}}}),
     }
+    found["/v1/requests"] = {"post": _dispatcher(named[dispatch.Asked])}
     return found
+
+
+def _dispatcher(body: dict[str, Any]) -> dict[str, Any]:
+    says = "The answer of the service, as it came; or a refusal, as the service's own address would give it."
+    return {
+        "operationId": "requests",
+        "summary": "Send a request to a service, by its name or by the routes.",
+        "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
+        "responses": {"default": {"description": says, "content": {"*/*": {}}}},
+    }
 
 
 def _page(name: str, says: str, content: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hestia.doors.intake import Room
 from hestia.fence import Fence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hestia.doors.guest import Server
     from hestia.doors.login import Login
     from hestia.doors.session import Sessions
+    from hestia.h1.request import RequestHead
     from hestia.relay.place import Relayed
     from hestia.rules.admission import Guard
     from hestia.rules.gate import Gate
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
     from hestia.telemetry.tally import Tally
     from hestia.telemetry.users import Users
     from hestia.words.spec import Limits
+
+class Arriving(NamedTuple):
+    """The request that a place is looked for, as far as the choice of the place may go by it."""
+
+    method: bytes
+    target: bytes
+    head: RequestHead
+
 
 SLOWEST_SWEEP = 0.5
 """A client that leaves is noticed within a second, also while its socket is not read."""

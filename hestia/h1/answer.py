@@ -36,6 +36,14 @@ class AnswerHead:
         self.events = False
         self.accel = False
 
+    def stands_alone(self) -> None:
+        """It answers a HEAD whose client sent another method, and reads no body: its length is 0."""
+        if self.lines[-1].lower().startswith(b"content-length:"):  # where there is one it is the last
+            self.lines.pop()
+        if self.status not in NO_BODY:
+            self.lines.append(b"Content-Length: 0")
+        self.length = 0
+
 
 def find_answer_head(data: bytes, longest: int) -> int:
     """Where the head ends, 0 while it is not complete. Raises BadMessage."""

@@ -115,8 +115,9 @@ class Commands:
     async def restart(self, id_: str) -> ServiceStatus:
         """Stopped, then started; who comes meanwhile waits."""
         service = self._keeper.service(id_)
-        service.stop("command")
-        self._fleet.settle()
+        await self._lift(service)
+        service.cool_down_over()
+        service.end_policy.make_way()
         return await self.start(id_)
 
     # --- machines

@@ -16,6 +16,7 @@ from hestia.fence import Fence
 from hestia.keeper.adoption import adopt_all
 from hestia.keeper.looks import Looks
 from hestia.keeper.runs import bare_run, base_url_of, digest, kind_of
+from hestia.keeper.uses import Uses
 from hestia.keeper.works import WORKS, notice
 from hestia.ports import HasLogs, Noticing, Watchable
 from hestia.rules.hours import inside, time_zone
@@ -64,9 +65,10 @@ MISTAKES = {
 class Keeper:
     """Owns the fleet and its tasks. `open` begins to keep time, `close` ends every task."""
 
-    def __init__(self, config: Config, outside: Outside, *, jitter: Any = float) -> None:
+    def __init__(self, config: Config, outside: Outside, *, jitter: Any = float, uses: Uses | None = None) -> None:
         self.outside = outside
         self.config = config
+        self.uses = uses or Uses()
         self.fence = Fence(outside.failed)
         self.fleet = Fleet(
             config,
@@ -76,6 +78,8 @@ class Keeper:
                 perform=self._perform,
                 jitter=jitter,
                 watched_by_launcher=self._watched_by_launcher,
+                placement=self.uses.placement,
+                balance=self.uses.balance,
             ),
         )
         self._todo: deque[Any] = deque()
@@ -236,12 +240,16 @@ class Keeper:
         task.add_done_callback(self._forgetting.discard)
 
     async def _ask_idle(self, owner: Service, life: Life, cause: Any) -> None:
-        """`busy.url` says whether it works without a request. One that does not answer does not work."""
+        """`busy.url` says whether it works without a request, and `idle_rule` whether it may stop.
+
+        One that does not answer does not work.
+        """
         busy = owner.spec.busy
         works = False
         if busy is not None:
             body = await self.outside.asks(busy.url)
             works = body is not None and re.search(busy.match, body[:BUSY_SHOWN]) is not None
+        works = works or not await self.uses.may_stop(life)
         self.fleet.answered(owner, life, yes=not works, cause=cause)
 
     def _watched_by_launcher(self, launch: Launch | None) -> bool:
@@ -312,11 +320,9 @@ class Keeper:
 
     def tick(self) -> None:
         wall = self.outside.wall()
-        for service in self.fleet:
-            if service.spec.keep_warm:
-                service.set_warm(inside=inside(service.spec.keep_warm, wall, self._zone))
+        warm = [service for service in self.fleet if service.spec.keep_warm]
+        self.fleet.tick({service.id: inside(service.spec.keep_warm, wall, self._zone) for service in warm})
         self.looks.tick()
-        self.fleet.settle()
 
     # --- for those who ask
 

@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from hestia.keeper.runs import check_of
+from hestia.ports import Seen
 from hestia.words.states import Found, NotReady, Phase
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Looks:
         if asked is None or not _cold(life) or not life.settings.checked:
             return
         seen = await keeper.outside.probe(asked)
+        said = await keeper.uses.not_ready(life) if seen.reason is None else None
+        seen = seen if said is None else Seen(said)
         if not _cold(life):  # much may have happened meanwhile
             return
         if seen.reason is None:

@@ -43,13 +43,18 @@ class Made(NamedTuple):
     services: dict[tuple[str, Kind], Strategy]
 
 
-def make_uses(config: Config, strategies: Strategies) -> Made:
-    """Raises UnknownStrategies with all that is wrong."""
+def make_uses(config: Config, strategies: Strategies, before: Made | None = None) -> Made:
+    """Uses of `before` that are the same stay: they may remember things. Raises UnknownStrategies with all mistakes."""
     mistakes: list[tuple[tuple[str | int, ...], str]] = []
+    known = {use.owner: use for use in [*before.routes.values(), *before.services.values()]} if before else {}
 
     def use(kind: Kind, wanted: StrategyUse, path: tuple[str | int, ...]) -> Strategy | None:
+        owner = ".".join(map(str, path))
+        same = known.get(owner)
+        if same is not None and (same.offer.name, same.options) == (wanted.name, wanted.options):
+            return same
         try:
-            made = strategies.use(kind, wanted, ".".join(map(str, path)))
+            made = strategies.use(kind, wanted, owner)
         except ValueError as problem:
             mistakes.append((path, str(problem)))
             return None

@@ -157,6 +157,13 @@ async def _listen_to(keeper: Keeper, life: Life) -> None:
 
 
 async def _see(keeper: Keeper, life: Life, *, started: bool = False) -> Seen:
+    """Its check, and what `ready_rule` says beside it."""
+    seen = await _check(keeper, life, started=started)
+    said = await keeper.uses.not_ready(life) if seen.reason is None else None
+    return seen if said is None else Seen(said)
+
+
+async def _check(keeper: Keeper, life: Life, *, started: bool) -> Seen:
     """Its own check; without one the engine's; else whether it answers at all."""
     launcher = _launcher(keeper, life)
     asked = check_of(life, keeper.outside)
@@ -200,7 +207,7 @@ async def watch(keeper: Keeper, life: Life, tell: Tell) -> None:
     while True:
         await asyncio.sleep(pause)
         seen = await keeper.outside.probe(asked)
-        tell(Ready() if seen.reason is None else NotReady(seen.reason, seen.at_once))
+        tell(Ready() if seen.reason is None else NotReady(seen.reason, seen.at_once, seen.refused))
 
 
 async def stop(keeper: Keeper, life: Life, tell: Tell) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
@@ -35,6 +35,13 @@ class Answer(msgspec.Struct, frozen=True):
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, RecursionError):
             raise NoAnswer(f"{self.status}: its answer is no JSON", self.status) from None
+
+
+class Tls(NamedTuple):
+    """How an https address is asked: whom we trust and who we are; the name in its certificate, where that differs."""
+
+    context: ssl.SSLContext
+    server_name: str | None = None
 
 
 T = TypeVar("T")
@@ -74,6 +81,7 @@ async def ask(
     body: bytes | None = None,
     limit: float = LIMIT_S,
     most: int = MOST_BYTES,
+    tls: Tls | None = None,
 ) -> Answer:
     """Ask once, on a connection of its own. Raises NoAnswer and nothing else but cancellation."""
     try:
@@ -81,7 +89,13 @@ async def ask(
             asyncio.timeout(limit),
             _session() as session,
             session.request(
-                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                ssl=tls.context if tls is not None else True,
+                server_hostname=tls.server_name if tls is not None else None,
             ) as answer,
         ):
             return Answer(answer.status, await _whole(answer.content, most))

@@ -1,7 +1,6 @@
 // Questions to the operator, and what went wrong, in words.
 
-import { at, el, fresh, kept, put } from "./dashboard.dom.js";
-import { clean } from "./dashboard.dom.js";
+import { at, clean, el, fresh, kept, put } from "./dashboard.dom.js";
 
 const MESSAGES = 4;
 
@@ -24,10 +23,8 @@ const question = (title, body, buttons, read = () => true) =>
     const form = el("form", { method: "dialog" }, el("h2", { id }, title), body, el("div", { class: "actions" }, buttons));
     const dialog = el("dialog", { "aria-labelledby": id }, form);
     form.addEventListener("submit", (event) => {
-      if (event.submitter?.value !== "yes") return;
       const said = read(dialog);
       if (said === null) return event.preventDefault();
-      dialog.returnValue = "yes";
       resolve(said);
     });
     dialog.addEventListener("close", () => {
@@ -38,8 +35,9 @@ const question = (title, body, buttons, read = () => true) =>
     dialog.showModal();
   });
 
-const no = (word = "Cancel") => el("button", { value: "no", formnovalidate: true }, word);
-const yes = (word) => el("button", { value: "yes", class: "strong" }, word);
+// No submit button: Enter in a field means yes.
+const no = (word = "Cancel") => el("button", { type: "button", onclick: (event) => event.target.closest("dialog").close() }, word);
+const yes = (word) => el("button", { class: "strong" }, word);
 
 const listed = (requests) =>
   requests.length

@@ -1,6 +1,6 @@
 // The last 24 hours of every service, out of the activity. No page in here: entries in, stretches of time out.
 
-import { cause, keptBy, says } from "./dashboard.words.js";
+import { keptBy, says } from "./dashboard.words.js";
 
 export const DAY_MS = 86_400_000;
 const MOST = 3000; // changes of one service that are kept
@@ -32,7 +32,7 @@ export class History {
     if (!changes) this.of.set(entry.service, (changes = { ids: new Set(), rows: [], sorted: true }));
     if (changes.ids.has(entry.id)) return false;
     changes.ids.add(entry.id);
-    changes.rows.push({ id: entry.id, at, state: entry.state, kind: entry.kind, cause: entry.cause, why: says(entry), kept: keptBy(entry) });
+    changes.rows.push({ id: entry.id, at, state: entry.kind === "service.starting" ? "starting" : entry.state, kind: entry.kind, cause: entry.cause, why: says(entry), kept: keptBy(entry) });
     changes.sorted = false;
     return true;
   }
@@ -64,7 +64,7 @@ export class History {
   }
 
   /** `[{from, to, state, why, kept, then}]`, oldest first, without a gap from a day ago until now. */
-  stretches(id, now, state, gatewayBegan) {
+  stretches(id, now, { state, hot_since: hotSince }, gatewayBegan) {
     const begin = now - DAY_MS;
     const rows = withRestart(this.#rows(id, now), state, gatewayBegan);
     const inside = rows.filter((row) => row.at >= begin && row.at <= now);
@@ -72,7 +72,8 @@ export class History {
     const out = [{ from: begin, to: now, state: before?.state ?? BEFORE[inside[0]?.kind] ?? inside[0]?.state ?? state, why: before?.why ?? "" }];
     for (const row of inside) {
       const last = out.at(-1);
-      if (row.kept) out.findLast((one) => one.state === "hot") && (out.findLast((one) => one.state === "hot").kept = row.kept);
+      const hot = row.kept && out.findLast((one) => one.state === "hot");
+      if (hot) hot.kept = row.kept;
       if (row.state === last.state) {
         if (row.kind === "service.busy") last.busy = row.why;
         else if (row.kind === "service.idle") last.then = row.why;
@@ -86,8 +87,9 @@ export class History {
     const last = out.at(-1);
     if (last.state !== state) {
       // A change that no entry tells: of something that is only watched, or one that is on its way to us.
-      last.to = now - 1;
-      out.push({ from: now - 1, to: now, state, why: "" });
+      const from = Math.max(last.from, Math.min(now - 1, (state === "hot" && Date.parse(hotSince)) || now - 1));
+      last.to = from;
+      out.push({ from, to: now, state, why: "" });
     }
     return out.filter((one) => one.to > one.from || one === out.at(-1));
   }
@@ -104,5 +106,3 @@ const withRestart = (rows, state, began) => {
   const end = { at: began, state: "cold", kind: "gateway", why: "the gateway was started again", kept: "" };
   return [...rows.slice(0, index + 1), end, ...rows.slice(index + 1)];
 };
-
-export const reasonOf = (row) => (row ? row.why || cause(row.cause) : "");

@@ -214,7 +214,7 @@ export class Row {
   }
 
   draw(now) {
-    this.stretches = this.history.stretches(this.id, now, this.status.state, this.live.began());
+    this.stretches = this.history.stretches(this.id, now, this.status, this.live.began());
     this.timeline.draw(this.stretches, now);
     if (this.more.open && this.days) this.#days(now);
   }

@@ -101,8 +101,9 @@ export class Services {
     const all = [...this.live.services.values()];
     const kind = !all.length ? "none" : all.every((one) => one.state === "cold" && !one.starts && !one.last_used && !this.history.of.has(one.id)) && this.ready ? "first" : "";
     show(box, Boolean(kind));
-    if (box.dataset.kind === kind) return;
-    box.dataset.kind = kind;
+    const told = `${kind} ${this.live.about?.file}`;
+    if (this.told === told) return;
+    this.told = told;
     box.replaceChildren(...(kind === "none" ? this.#none() : kind === "first" ? this.#first(all) : []));
   }
 

@@ -35,6 +35,7 @@ export const cause = (word) => (word ? (CAUSES[word] ?? word) : "");
 // --- amounts
 
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const fine = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
 const money = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 export const known = (value) => value !== null && value !== undefined;
@@ -52,7 +53,7 @@ export const bytes = (value) => {
 /** Seconds, as short as they can be understood: 0.4 ms, 12 s, 3 min, 2 h 5 min, 4 d. */
 export const span = (seconds) => {
   if (!known(seconds) || Number.isNaN(seconds)) return "–";
-  if (seconds > 0 && seconds < 0.9995) return `${(seconds * 1000).toPrecision(seconds < 0.01 ? 2 : 3).replace(/\.?0+$/, "")} ms`;
+  if (seconds > 0 && seconds < 0.9995) return `${seconds < 0.01 ? fine.format(seconds * 1000) : Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${number.format(seconds)} s`;
   const whole = Math.round(seconds);
   if (whole < 120) return `${whole} s`;
@@ -113,6 +114,7 @@ const SAYS = {
   "service.busy": () => "works without a request, so it is kept awake",
   "service.held": (entry) => (entry.more?.until ? held(entry.more.until) : "held by the operator"),
   "service.stopped": (entry) => `stopped: ${cause(entry.cause) || "no cause is known"}${keptBy(entry) ? `; was kept awake by ${keptBy(entry)}` : ""}`,
+  "service.dropped": () => "nobody waits for its start any more",
   "service.died": (entry) => because(entry, "ended by itself"),
   "place.retry": (entry) => `${because(entry, `attempt ${entry.more?.attempt ?? ""} failed`)}${known(entry.more?.delay_s) ? `; next in ${span(entry.more.delay_s)}` : ""}`,
   "place.fallback": (entry) => `${because(entry, "this place failed")}; trying ${entry.more?.to ?? "the next"}`,

@@ -150,6 +150,14 @@ class Exchange(Turn):
         """Whether the request may be sent a second time if a pooled connection gives no byte of an answer."""
         return self.head.length == 0 and self.method in SAFE and self.head.upgrade is None
 
+    @property
+    def delivered(self) -> bool:
+        """Whether what came of its body is with the upstream, but for little."""
+        upstream = self.upstream
+        return self.pending is None and (
+            upstream is None or upstream.transport.get_write_buffer_size() <= HELD_BODY
+        )
+
     def _attach(self, upstream: Upstream) -> None:
         self.upstream = upstream
         upstream.exchange = self
@@ -218,6 +226,8 @@ class Exchange(Turn):
         assert upstream is not None  # noqa: S101 - it is what called us
         bodyless = self.method == b"HEAD" or answer.status in NO_BODY
         http10 = self.head.minor == b"0"
+        if bodyless and self.head.dispatched:
+            answer.stands_alone()
         length = 0 if bodyless else answer.length
         if not self.request_done or (http10 and length < 0):
             self.keep = False

@@ -35,7 +35,7 @@ class Place:
 class Relayed:
     """A service as the relay sees it: its life, and what a door must know before a request of it may wait."""
 
-    __slots__ = ("base_path", "id", "life", "no_wake", "tunnel_idle")
+    __slots__ = ("base_path", "id", "life", "no_wake", "sees_requests", "tunnel_idle")
 
     def __init__(
         self, service_id: str, life: Life, *, no_wake: NoWakeRules | None = None, tunnel_idle: float = 0.0
@@ -44,4 +44,5 @@ class Relayed:
         self.life = life
         self.no_wake = no_wake or NoWakeRules()
         self.tunnel_idle = tunnel_idle
+        self.sees_requests = False  # the choice of its place goes by the request
         self.base_path = b""  # of its `base_url`: what the upstream sees before the target

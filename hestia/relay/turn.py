@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Turn:
     """What an exchange is before and while it has a lease. `Exchange` adds what passes through it."""
 
-    __slots__ = ("ended", "lease", "life", "pending", "release", "request_id", "retried", "ticket", "waited")
+    __slots__ = ("ended", "lease", "life", "pending", "release", "request_id", "retried", "silent", "ticket", "waited")
 
     def __init__(self, life: Life, request_id: bytes) -> None:
         self.life = life
@@ -30,6 +30,7 @@ class Turn:
         self.ticket: object | None = None  # its place in the line
         self.waited: float | None = None  # seconds, for a start
         self.retried = False
+        self.silent = False  # its tunnel is, for too long
         self.pending: list[bytes] | None = None  # the request's bytes while there is no connection
         self.ended = False
 
@@ -101,11 +102,13 @@ class Turn:
         if self.lease is not None and self.release == self.lease.tunnel_ended:
             self.lease.quieten(now)
             self.release = self.lease.release_quiet
+            self.silent = True
 
     def waken(self) -> None:
-        """It speaks again."""
-        if self.lease is not None and self.release == self.lease.release_quiet and self.lease.waken():
+        """It speaks again. What was quiet from the start stays so."""
+        if self.silent and self.lease is not None and self.lease.waken():
             self.release = self.lease.tunnel_ended
+            self.silent = False
 
     def leave_line(self) -> None:
         ticket, self.ticket = self.ticket, None

@@ -26,6 +26,7 @@ from hestia.keeper.outside import Outside, no_step
 from hestia.launchers.free_port import free_port, private_socket
 from hestia.probes import ask, probe
 from hestia.roof import host
+from hestia.roof.choices import Choices
 from hestia.roof.gateway import Gateway
 from hestia.roof.house import make_house
 from hestia.roof.in_force import guard_of, relayed_of
@@ -46,6 +47,7 @@ from hestia.telemetry.users import Users
 if TYPE_CHECKING:
     from hestia.core.life import Life
     from hestia.roof.config import Loaded
+    from hestia.words.notes import Note
     from hestia.words.spec import Config
 
 MANY_DESCRIPTORS = 1 << 20
@@ -74,6 +76,12 @@ def build(
     bulletin = Bulletin(log, store.add)
     hanging_up = _HangingUp()
     telling = Telling(bulletin, store)
+    choices = Choices(config, folder, log)
+
+    def tell(note: Note) -> None:
+        telling(note)
+        choices.heard(note)
+
     outside = Outside(
         clock=time.monotonic,
         wall=time.time,
@@ -81,7 +89,7 @@ def build(
         probe=probe,
         asks=ask,
         records=StoreRecords(store),
-        tell=telling,
+        tell=tell,
         way_to=ways.to,
         hang_up=hanging_up,
         failed=failed,
@@ -91,7 +99,8 @@ def build(
         data_dir=config.data_dir,
         step=step,
     )
-    keeper = Keeper(config, outside, jitter=random.random)
+    keeper = Keeper(config, outside, jitter=random.random, uses=choices.uses)
+    choices.compose(keeper, store)
     commands = Commands(keeper)
     tally = Tally(config.services, log.access if log.access_wanted else None)
     relayed = relayed_of(config, keeper, {})
@@ -110,6 +119,7 @@ def build(
         tally=tally,
         server=Server(api.answer, limits=config.limits, tally=tally, log=log, cors=cors),
         cold=ColdDoor(config, keeper, cors),
+        chooser=choices.chooser(config, keeper, relayed),
         users=Users(),
         limits=config.limits,
         cors_origins=cors,
@@ -118,8 +128,9 @@ def build(
         reserve=host.ADMIN_RESERVE,
         failed=failed,
     )
+    choices.serve(shared)
     telling.fleet, telling.users = keeper.fleet, shared.users
-    gateway = Gateway(config, shared, keeper, commands, store, bulletin, ways, relayed)
+    gateway = Gateway(config, shared, keeper, commands, store, bulletin, ways, relayed, choices)
     hanging_up.gateway = gateway
     if load is not None:
         gateway.reload = Reload(gateway, load, log, Around(descriptors, notify or Notify({}), step))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hestia.relay.place import Relayed
     from hestia.roof.house import Rooms
     from hestia.roof.reload import Reload
+    from hestia.roof.choices import Choices
     from hestia.roof.ways import Ways
     from hestia.store.store import Store
     from hestia.telemetry.bulletin import Bulletin
@@ -47,6 +48,7 @@ class Gateway:
         bulletin: Bulletin,
         ways: Ways,
         relayed: dict[str, Relayed],
+        choices: Choices,
     ) -> None:
         self.config = config
         self.shared = shared
@@ -57,6 +59,7 @@ class Gateway:
         self._bulletin = bulletin
         self.ways = ways
         self.relayed = relayed
+        self.choices = choices
         # Set by the roof before it is opened: they know the gateway themselves.
         self.control: Control
         self.reload: Reload
@@ -110,6 +113,7 @@ class Gateway:
         except CannotListen as problem:
             raise CannotStart(str(problem)) from problem
         self._recall()
+        self.choices.lists.open()
         self.shared.sweep.chores += [self._prune, self._look_if_empty, self.rooms.minutes.look]
         self.shared.fence.spawn(self.shared.sweep.run())
         self.keeper.open()

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from hestia.doors.connection import Connection
     from hestia.doors.verbs_answers import Reloaded, Setting
-    from hestia.plugins.strategies import Reloaded as StrategiesTold
-    from hestia.plugins.strategies import StrategyInfo
     from hestia.relay.exchange import Exchange
     from hestia.roof.config import Loaded
     from hestia.roof.gateway import Gateway
@@ -76,7 +74,7 @@ def make_house(
         archive=StoreArchive(store, Reader(store.path, settled), lambda: gateway.config),
         figures=of_figures,
         settings=Settings(gateway, source, load),
-        strategies=NoStrategies(),
+        strategies=gateway.choices.strategies,
         keys=gateway.keys,
         gateway=process,
     )
@@ -197,16 +195,6 @@ class Settings:
 
 def _no_file() -> Refusal:
     return Refusal("bad_request", "this gateway was built from no file: there is nothing to read again")
-
-
-class NoStrategies:
-    """No plug-in rule is in use yet."""
-
-    def infos(self) -> tuple[StrategyInfo, ...]:
-        return ()
-
-    async def reload(self) -> StrategiesTold:
-        raise Refusal("bad_request", "this version runs no strategies yet")
 
 
 class Process:

@@ -53,6 +53,7 @@ def put_in_force(config: Config, keeper: Keeper, shared: Shared, relayed: dict[s
     shared.gate = Gate(config, host.own_names())
     shared.trust = Trust(config.trusted_proxies)
     shared.limits = shared.server.limits = config.limits
+    shared.room.total, shared.room.longest = config.limits.body_peek_total, config.limits.body_peek
     shared.cors_origins = cors
     shared.cold = ColdDoor(config, keeper, cors, before=shared.cold)
     shared.guard = guard_of(config)

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING
 from hestia.launchers.command import CommandLauncher
 from hestia.launchers.docker import Docker
 from hestia.launchers.http import HttpLauncher
+from hestia.launchers.kubernetes import KubernetesLauncher
 from hestia.launchers.process import ProcessLauncher
 from hestia.launchers.semaphore import SemaphoreLauncher
 from hestia.launchers.ssh import SshLauncher
 from hestia.launchers.swarm import Swarm
 from hestia.launchers.systemd import SystemdLauncher
 from hestia.launchers.wake_on_lan import WakeOnLan
-from hestia.ports import Check, LaunchFailed, RunState
+from hestia.ports import Check
 from hestia.probes import probe
 from hestia.words import launch_spec as kinds
 
 if TYPE_CHECKING:
-    from hestia.ports import Launcher, Record
+    from hestia.ports import Launcher
     from hestia.words.launch_spec import Launch
-    from hestia.words.run import Run, Told
+    from hestia.words.run import Run
     from hestia.words.spec import Config
 
 LONGEST_SSH_FOLDER = 44
@@ -49,13 +50,14 @@ class Launchers:
             kinds.SemaphoreLaunch: lambda: SemaphoreLauncher(lambda: config().semaphore, ready=ready),
             kinds.HttpLaunch: HttpLauncher,
             kinds.WakeOnLanLaunch: lambda: WakeOnLan(ready=ready),
+            kinds.KubernetesLaunch: lambda: KubernetesLauncher(environ=environ),
         }
 
     def __call__(self, launch: Launch) -> Launcher:
         kind = type(launch)
         launcher = self._known.get(kind)
         if launcher is None:
-            launcher = self._known[kind] = self._make.get(kind, NotThere)()
+            launcher = self._known[kind] = self._make[kind]()
         return launcher
 
 
@@ -83,16 +85,3 @@ def _ssh_folder(data_dir: Path, runtime: str | None) -> Path | None:
     """For shared connections. The kernel bounds a socket's path, and ssh adds to it: too long, nothing is shared."""
     folder = Path(runtime, "hestia", "ssh") if runtime else data_dir / "ssh"
     return folder if len(str(folder)) <= LONGEST_SSH_FOLDER else None
-
-
-class NotThere:
-    """A kind that this version reads in a configuration and cannot launch."""
-
-    async def start(self, run: Run, record: Record) -> Told:
-        raise LaunchFailed("this version of Hestia cannot launch this kind of thing yet")
-
-    async def stop(self, run: Run) -> None:
-        """It never started anything."""
-
-    async def state(self, run: Run) -> RunState:
-        return "unknown"

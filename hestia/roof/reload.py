@@ -69,6 +69,7 @@ class Reload:
         config, stuck = _without(before, loaded.config)
         ways = Ways(config)
         ways.loop_tag = gateway.shared.loop_tag
+        made = gateway.choices.prepare(config, gateway.choices.made)
         self._around.step("reload.read")
         following = gateway.listening.prepare(config)
         self._around.step("reload.bound")
@@ -77,6 +78,8 @@ class Reload:
         gateway.ways.follow(ways)
         changes = gateway.keeper.adopt(config)
         gateway.relayed = relayed_of(config, gateway.keeper, gateway.relayed)
+        gateway.choices.made = made
+        gateway.shared.chooser = gateway.choices.chooser(config, gateway.keeper, gateway.relayed)
         put_in_force(config, gateway.keeper, gateway.shared, gateway.relayed, self._around.descriptors)
         gateway.keys.settle()
         gateway.remember(config)

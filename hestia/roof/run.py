@@ -15,6 +15,7 @@ from hestia import __version__
 from hestia.doors.guest import check_parser
 from hestia.roof import host
 from hestia.roof.build import build
+from hestia.roof.choices import watch_strategies
 from hestia.roof.config import Loaded
 from hestia.roof.gateway import Gateway
 from hestia.roof.listen import CannotStart
@@ -97,6 +98,8 @@ async def _serve(loaded: Loaded, load_again: Callable[[], Loaded], log: Log, wri
         gateway.shared.fence.spawn(show_life(notify))
     if watch and loaded.source is not None:
         gateway.shared.fence.spawn(watch_file(loaded.source, gateway.reload))
+    if watch:
+        gateway.shared.fence.spawn(watch_strategies(gateway.choices.strategies))
     with _signals(loop, gateway) as told:
         _announce(loaded, gateway, log)
         gc.collect()

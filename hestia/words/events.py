@@ -31,6 +31,9 @@ EVENTS: dict[str, Kind] = {
     "service.starting": Kind(
         "info", "A start begins. `request_id` is that of the request that caused it.", ("cause", "request_id", "who")
     ),
+    "service.dropped": Kind(
+        "info", "A start that still waited for room ended: nobody wanted it any more.", ("place", "machine", "cause")
+    ),
     "service.ready": Kind(
         "info",
         "It is hot: requests go on. `took_s` since the start began; with the cause found it ran already.",
@@ -48,7 +51,7 @@ EVENTS: dict[str, Kind] = {
         "info", "It is cold. The cause says why it was stopped.", ("place", "machine", "cause", "kept_by")
     ),
     "service.died": Kind(
-        "warning", "It ended by itself, or its check failed twice.", ("place", "machine", "cause", "reason")
+        "warning", "It ended by itself, or its check failed twice.", ("place", "machine", "cause", "reason", "kept_by")
     ),
     "place.retry": Kind(
         "warning",
@@ -120,6 +123,11 @@ EVENTS: dict[str, Kind] = {
     "config.rejected": Kind(
         "error", "The configuration on disk is not put in force: nothing has changed.", ("detail",)
     ),
+    "route.chosen": Kind(
+        "info",
+        "One of `routes` chose the service: its number, what it matched, and the strategy or the model that decided.",
+        ("service", "request_id", "route", "match", "by", "model"),
+    ),
     "request": Kind(
         "info",
         "The access line: one exchange is over. `outcome` is ok, client_left, broken or an error code.",
@@ -139,6 +147,12 @@ EVENTS: dict[str, Kind] = {
     ),
     "request.malformed": Kind(
         "info", "Bytes on an own page's connection were no HTTP request.", ("client", "request_id", "reason")
+    ),
+    "route.chosen": Kind(
+        "info",
+        "A request named no service: `route` (counted from 0) fits by `match`, and the service was chosen `by` it or by "
+        "its strategy. Not written with `log.access: false`.",
+        ("service", "request_id", "route", "match", "by", "model"),
     ),
     "auth.accepted": Kind(
         "debug",
@@ -171,7 +185,11 @@ def as_markdown() -> str:
 _HEAD = """# Events
 
 One JSON object a line on standard error. Every line has `ts`, `level` and `event`; the table says what else.
-With `log.format: console` the same fields stand on a readable line.
+A line about a service has `service` and `state` (what it is now), one about a machine `machine` and `state`.
+`place` counts a service's places from 0. `cause` says why: `request`, `page`, `command`, `keep_warm`, `dependency`,
+`idle`, `room`, `hold`, `reload`, `shutdown`, `adoption`, `found` (it ran already), `died`, `failed` or `watch`.
+With `log.format: console` the same fields stand on a readable line. Lines whose event begins with `service.`, `place.`
+or `machine.` are kept in the database too, and are what `/v1/activity` and `/v1/events` tell.
 
 | event | level | says | keys |
 | --- | --- | --- | --- |"""

@@ -191,6 +191,23 @@ def test_a_place_that_pauses_wakes_its_machine_again_if_that_is_lost_meanwhile()
     assert (tries, asker.life is not None) == ([True, True], True)
 
 
+def test_a_sleep_is_given_up_when_a_place_that_could_not_be_stopped_is_used_again():
+    known = {**ON_DESK, "base_url": "http://desk:9"}
+    one = desk({"a": known, "b": ON_DESK})
+    one.end(served(one))
+    one.scripts["a"] = Script(
+        checking=lambda life: [(0.1, states.Found(life.run))], stopping=lambda _life: [(0.1, states.StopFailed("engine away"))]
+    )
+    one.fleet.machines["desk"].sleep("command")
+    one.fleet.settle()
+    one.run(1)
+    first, second = one.ask("a"), one.ask("b")
+    one.run(3)
+    assert first.life is not None
+    assert second.life is not None
+    assert one.fleet.machines["desk"].awake
+
+
 def test_a_held_machine_is_left_out_of_the_places():
     places = [{"launch": launched(), "machine": "desk"}, {"launch": launched()}]
     one = desk({"a": {"places": places}})

@@ -6,6 +6,7 @@ import pytest
 
 from hestia.words import states
 from hestia.words.states import Phase
+from tests.core.test_machine import WAKES
 from tests.core.test_service import launched, slow
 from tests.core.test_starts import DEAD, notes
 from tests.support.world import Script, stage
@@ -413,6 +414,48 @@ def test_its_own_idle_dependency_is_no_victim():
     assert [note.service for note in notes(one, "service.stopped")] == ["x"]
 
 
+def test_whoever_is_behind_leaves_alone_what_one_in_front_counts_on():
+    services = {"db": of(2), "x": of(2), "app": of(2, depends_on=["db"]), "z": of(2)}
+    one = local(4, services)
+    used(one, "db")
+    first = one.ask("x")
+    one.run(1)
+    app, behind = one.ask("app"), one.ask("z")
+    one.end(first)
+    one.run(1)
+    assert (app.life is not None, behind.life) == (True, None)
+    assert hot_ones(one) == ["db", "app"]
+
+
+def test_what_is_needed_by_one_who_has_his_room_already_goes_before_all():
+    one = local(4, {"db": of(2), "app": of(2, depends_on=["db"]), "x": of(3)})
+    one.scripts["db"] = slow(3)
+    app = one.ask("app")
+    one.run(1)
+    one.fleet.tell(one.fleet.services["db"].lives[0], states.Exited("killed"))
+    one.fleet.services["db"].stop("command")
+    one.fleet.settle()
+    one.run(1)
+    assert app.refusal is not None  # stopping what is below stops what waits for it
+    again, other = one.ask("app"), one.ask("x")
+    one.run(5)
+    assert (again.life is not None, other.life) == (True, None)
+
+
+def test_one_who_has_his_room_gives_up_when_what_he_needs_gets_none():
+    places = [{"launch": launched(), "machine": "desk"}]
+    services = {"warm": of(1, keep_warm=["always"], places=places), "db": of(1, places=places, queue_timeout="20s"), "app": of(1, depends_on=["db"], queue_timeout="600s")}
+    one = local(1, services, machines={"desk": {"capacity": {"v": 1}}})
+    one.fleet.tick({"warm": True})
+    one.run(1)
+    asker = one.ask("app")
+    one.run(21)
+    assert asker.refusal.code == "start_failed"
+    assert "db, which it depends on, has no room: db waited 20 s" in asker.refusal.detail
+    assert not any(life.room for life in one.fleet.services["app"].lives)
+    assert one.fleet.services["db"].state == "cold"
+
+
 # --- keep_warm and failures
 
 
@@ -492,4 +535,32 @@ def test_everybody_is_served_while_room_can_be_made(seed):
         one.run(rnd.choice([0, 0.1, 0.5, 2]))
         assert sum(service.spec.needs["v"] for service in one.fleet if service.lives[0].room) <= capacity
     one.run(300)
+    assert [asker for asker in askers if asker.life is None] == []
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_everybody_is_served_with_dependencies_replicas_and_two_machines_too(seed):
+    rnd = random.Random(seed)
+    names = [f"s{number}" for number in range(rnd.randint(2, 6))]
+    services = {}
+    for number, name in enumerate(names):
+        said = of(rnd.randint(1, 2), min_hot=rnd.choice([0, 1, 5]), idle_timeout=rnd.choice([5, 20]), queue_timeout="600s", queue_size=1000)
+        said["max_concurrency"] = rnd.choice([0, 1, 2])
+        kind = rnd.choice(["plain", "needy", "places", "desk"])
+        if kind == "needy" and number:
+            said["depends_on"] = rnd.sample(names[:number], 1)
+        elif kind == "places":
+            said.update(places=[{"launch": launched()}, {"launch": launched(), "machine": "desk"}], replicas=rnd.choice([1, 2]))
+        elif kind == "desk":
+            said.update(launch=launched(), machine="desk")
+        services[name] = said
+    capacity = sum(service["needs"]["v"] for service in services.values() if "depends_on" in service) + 2
+    one = stage(services, machines={"local": {"capacity": {"v": capacity}}, "desk": {**WAKES, "capacity": {"v": 4}}})
+    takes = lambda: rnd.choice([0.1, 1.0])
+    short(one, takes)
+    askers = []
+    for _ in range(300):
+        askers.append(asked(one, rnd.choice(names), takes))
+        one.run(rnd.choice([0, 0.1, 0.5, 2]))
+    one.run(600)
     assert [asker for asker in askers if asker.life is None] == []

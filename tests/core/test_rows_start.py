@@ -78,6 +78,15 @@ def test_the_reason_of_the_last_check_stands_in_the_failure():
     assert effects[-1] == states.GaveUp(life, "not ready within 7 s: health answered 404: set health_status")
 
 
+def test_the_reason_of_an_attempt_does_not_stand_in_the_failure_of_the_next():
+    life = life_in(Phase.NEEDS, start_timeout=7.0, attempts=1)
+    life.reason = "not ready within 7 s: connection refused"
+    happen(life, states.NeedsHot())
+    life.run = RUN
+    happen(life, states.Due())
+    assert happen(life, states.Stopped())[-1].reason == "not ready within 7 s"
+
+
 def test_an_exit_fails_the_attempt_at_once_with_its_words():
     life = life_in(Phase.PROBING, attempts=1)
     happen(life, states.Exited("exited with code 3: no such model"))

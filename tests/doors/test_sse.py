@@ -6,9 +6,9 @@ import json
 import pytest
 
 from hestia.doors import sse
+from hestia.doors.guest import Server
 from hestia.telemetry.log import Log
 from hestia.telemetry.tally import Tally
-from hestia.doors.guest import Server
 from hestia.words.spec import Limits
 
 

@@ -131,7 +131,7 @@ class Stage:
     def ask(self, id_: str = "a") -> Asker:
         """A request that has to wait."""
         asker = Asker()
-        Turnstile(self.service(id_), self.keeper.fleet).wait(asker, f"request-{id(asker)}")
+        Turnstile(self.service(id_), self.keeper.fleet).wait(asker, f"request-{id(asker)}", "tester")
         return asker
 
     async def until(self, condition: Callable[[], Any], within: float = DEADLINE) -> Any:

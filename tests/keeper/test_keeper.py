@@ -182,52 +182,6 @@ async def test_a_mistake_in_a_tick_costs_one_look(monkeypatch):
         assert [str(problem) for problem in stage.mistakes] == ["once"]
 
 
-# --- what is only watched
-
-WATCHED = {"launch": None, "base_url": "http://w.test", "start_timeout": "50ms", "watch_interval": "10s"}
-
-
-async def test_a_status_looks_once_a_second_at_what_is_only_watched():
-    async with staged({"a": WATCHED}) as stage:
-        stage.keeper._looked.clear()
-        before = len(stage.checks)
-        for _ in range(5):
-            await stage.commands.look(["a"])
-        assert len(stage.checks) - before <= 1
-        assert stage.state() == "cold"
-        stage.answers["http://w.test"] = Seen()
-        stage.ahead += 2
-        await stage.commands.look()
-        assert stage.state() == "hot"
-        assert stage.life().way == "http://w.test"
-
-
-async def test_many_looks_at_once_are_one_check():
-    async with staged({"a": {**WATCHED, "watch_interval": 0}}) as stage:
-        await asyncio.gather(*(stage.commands.look(["a"]) for _ in range(10)))
-        assert len(stage.checks) == 1
-
-
-async def test_a_look_comes_back_when_the_check_takes_too_long():
-    async with staged({"a": {**WATCHED, "watch_interval": 0}}) as stage:
-        stage.keeper.outside = stage.keeper.outside._replace(probe=lambda _check: asyncio.sleep(30))
-        began = time.monotonic()
-        await stage.keeper.look([stage.service()], patience=0.05)
-        assert time.monotonic() - began < 1
-
-
-async def test_the_watch_finds_what_somebody_else_starts():
-    async with staged({"a": {**WATCHED, "watch_interval": "10s"}}) as stage:
-        stage.keeper.tick()
-        await stage.until(lambda: stage.checks)
-        stage.answers["http://w.test"] = Seen()
-        stage.ahead += 11
-        await stage.until(lambda: not stage.keeper._looks)
-        stage.keeper.tick()
-        await stage.reaches("hot")
-        assert [note.cause for note in stage.notes if note.kind == "service.ready"] == ["found"]
-
-
 # --- busy
 
 
@@ -313,14 +267,14 @@ async def test_logs_are_those_of_what_runs_and_else_of_the_last_life():
 
 
 async def test_what_has_no_launcher_has_no_logs():
-    async with staged({"a": WATCHED}) as stage:
+    async with staged({"a": {"launch": None}}) as stage:
         assert stage.keeper.logs(stage.service()) is None
 
 
 async def test_two_starts_at_once_get_two_ports():
-    spec = {"base_url": None, "launch": {"kind": "process", "command": ["serve", "{port}"]}, "health_url": "tcp://x.test:1"}
+    spec = {"base_url": None, "launch": {"kind": "process", "command": ["serve", "{port}"]}}
     async with staged({"a": spec, "b": spec}) as stage:
-        stage.answers["tcp://x.test:1"] = Seen()
+        stage.answers |= {f"http://127.0.0.1:{port}": Seen() for port in (20000, 20001)}
         for id_ in "ab":
             stage.ask(id_)
         await stage.reaches("hot", "a")

@@ -4,7 +4,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hestia.launchers.json_api import Answer, NoAnswer, ask, said, settled, without
+from hestia.launchers.json_api import Answer, NoAnswer, Tls, ask, said, settled, without
+from tests.support import tls
 
 
 @asynccontextmanager
@@ -86,6 +87,22 @@ async def test_a_header_with_a_line_end_is_not_sent():
     async with server(answering(b"")) as url:
         with pytest.raises(NoAnswer, match="no HTTP answer .ValueError"):
             await ask("GET", url, headers={"X-A": "b\r\nX-B: c"})
+
+
+async def test_an_https_address_is_asked_as_it_is_told_to():
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answering(b"yes"))
+        writer.close()
+
+    one = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls.server_side())
+    url = f"https://127.0.0.1:{one.sockets[0].getsockname()[1]}/"
+    with pytest.raises(NoAnswer, match="its certificate is not trusted"):
+        await ask("GET", url)
+    with pytest.raises(NoAnswer, match="its certificate is not trusted"):
+        await ask("GET", url, tls=Tls(tls.client_side(), "other.example"))
+    assert (await ask("GET", url, tls=Tls(tls.client_side(), "localhost"))).body == b"yes"
+    one.close()
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[" * 100_000, b"\xff"])

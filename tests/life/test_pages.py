@@ -163,6 +163,23 @@ async def test_a_cancel_of_what_is_hot_stops_nothing(diary):
         assert state(run) == "hot"
 
 
+@pytest.mark.parametrize("line", (RETRY, CANCEL))
+async def test_a_page_from_elsewhere_may_neither_retry_nor_cancel(diary, gate, line):
+    async with running({"a": launched(diary, "--gate", gate)}) as run:
+        if line == CANCEL:
+            await run.ask(navigation())
+        answer = await run.ask(ask("/x", line, "Origin: https://elsewhere.example", method="POST"))
+        assert problem(answer) == (403, "forbidden")
+        assert state(run) == ("starting" if line == CANCEL else "cold")
+
+
+async def test_a_form_from_elsewhere_starts_nothing(diary):
+    async with running({"a": launched(diary)}) as run:
+        answer = await run.ask(ask("/x", *FORM, "Origin: https://elsewhere.example", method="POST", body=b"hestia_wait=retry"))
+        assert problem(answer) == (403, "forbidden")
+        assert diary.starts == []
+
+
 @pytest.mark.parametrize(("line", "method"), ((RETRY, "GET"), (CANCEL, "GET"), (LOOK, "POST")))
 async def test_a_wish_with_another_method_is_refused(diary, line, method):
     async with running({"a": launched(diary)}) as run:
@@ -228,7 +245,7 @@ async def test_the_last_lines_of_its_log_are_shown_only_when_asked_for(diary, ga
     for shown in (False, True):
         async with running({"a": {**spec, "waiting_logs": shown}}) as run:
             await run.ask(navigation())
-            await until(lambda: len(diary.starts) > shown)
+            await until(lambda shown=shown: len(diary.starts) > shown)
             end = time.monotonic() + 3
             while b"loading model" not in (page := await run.ask(navigation())).body and shown:
                 assert time.monotonic() < end

@@ -41,9 +41,7 @@ async def test_a_request_to_a_cold_service_starts_it_and_gets_its_answer(diary):
 @pytest.mark.parametrize("count", (2, 50))
 async def test_many_first_requests_are_one_start_and_arrive_in_their_order(diary, gate, count):
     async with running({"a": launched(diary, "--gate", gate, max_concurrency=1)}) as run:
-        clients = []
-        for number in range(count):
-            clients.append(await waiting(run, ask(f"/{number}"), number + 1))
+        clients = [await waiting(run, ask(f"/{number}"), number + 1) for number in range(count)]
         gate.touch()
         answers = await asyncio.gather(*(client.answer() for client in clients))
         assert [answer.status for answer in answers] == [200] * count

@@ -272,6 +272,21 @@ async def test_a_gateway_that_closes_in_the_middle_of_a_start_leaves_nothing(dia
     # the fixture looks for what is left
 
 
+@pytest.mark.parametrize("target", ("/slow?60", "/stream?60", "/switch"))
+async def test_a_gateway_that_closes_waits_for_no_client_beyond_its_grace(diary, target):
+    async with running({"a": launched(diary)}) as run:
+        await run.ask(ask())
+        client = await run.dial()
+        await client.send(ask(target, "Connection: Upgrade", "Upgrade: echo"))
+        await until(lambda: run.gateway.commands.status("a").leases)
+        client.transport.pause_reading()
+        began = time.monotonic()
+        await run.gateway.close(0.3)
+        assert 0.3 <= time.monotonic() - began < 2
+        assert not alive(diary.starts[0])
+        client.transport.abort()
+
+
 async def test_a_closed_gateway_may_be_closed_again(diary):
     async with gateway_of({"a": launched(diary)}) as run:
         await run.ask(ask())

@@ -31,7 +31,7 @@ async def test_a_request_that_waits_is_under_way_and_can_be_cancelled(diary, tmp
 
 
 async def test_the_figures_are_those_of_every_service(diary):
-    async with running({"a": launched(diary), **{"b": WATCHED["a"]}}) as run:
+    async with running({"a": launched(diary), "b": WATCHED["a"]}) as run:
         await run.gateway.commands.start("a", wait=5.0)
         await run.ask(ask("/x"))
         whole, one = house(run).figures.metrics(None), house(run).figures.metrics("a")

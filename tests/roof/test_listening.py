@@ -74,9 +74,8 @@ async def test_between_preparing_and_following_the_old_ones_are_served_and_the_n
 async def test_what_cannot_be_bound_leaves_everything_as_it_was():
     first, second = free_ports(2)
     async with running(listen=[f"127.0.0.1:{first}"]) as run:
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            with pytest.raises(CannotStart, match="is taken"):
-                run.gateway.listening.prepare(at(second, other.getsockname()[1]))
+        with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(CannotStart, match="is taken"):
+            run.gateway.listening.prepare(at(second, other.getsockname()[1]))
         assert await refused(second)
         assert await answers(first)
 

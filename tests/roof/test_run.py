@@ -4,53 +4,20 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hestia.roof import run
-from hestia.roof.config import load, load_text
+from hestia.roof.config import load_text
+from tests.life.serving import Diary, alive, launched
 
 ROOT = Path(__file__).parents[2]
 
 
 def loaded(text="{}", **keys):
     return load_text(text, **keys)
-
-
-@pytest.fixture
-def defaults(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return load(None, {"XDG_STATE_HOME": str(tmp_path)})
-
-
-async def test_the_built_in_demo_is_served_inside_the_gateway(defaults):
-    closed = []
-
-    async def close():
-        closed.append(True)
-
-    async def start():
-        return 4711, close
-
-    async with AsyncExitStack() as stack:
-        config = await run._with_demo(defaults, start, stack)
-    demo = config.services["demo"]
-    assert (demo.places[0].base_url, demo.places[0].launch) == ("http://127.0.0.1:4711", None)
-    assert defaults.config.services["demo"].places[0].base_url is None
-    assert closed == [True]
-
-
-async def test_a_demo_of_the_operators_own_is_left_alone():
-    mine = loaded("services: {demo: {base_url: 'http://127.0.0.1:5'}}")
-
-    async def start():
-        raise AssertionError
-
-    async with AsyncExitStack() as stack:
-        assert await run._with_demo(mine, start, stack) is mine.config
 
 
 @pytest.mark.parametrize(
@@ -83,25 +50,27 @@ def test_without_a_service_there_is_nothing_to_try():
 
 
 def test_an_unknown_loop_ends_with_usage(capsys):
-    assert run.serve(loaded(), environ={"HESTIA_LOOP": "trio"}) == 2
+    assert run.serve(loaded(), loaded, environ={"HESTIA_LOOP": "trio"}) == 2
     assert capsys.readouterr().err.startswith("hestia: HESTIA_LOOP='trio'")
 
 
 class Program:
     """A gateway process, its words on stdout, its log on stderr."""
 
-    def __init__(self, folder, listen, base_url="http://127.0.0.1:1"):
-        services = {"ollama": None, "slow": {"base_url": base_url}}
-        text = json.dumps({"listen": [listen], "data_dir": str(folder), "services": services})
-        file = folder / "hestia_config.yml"
-        file.write_text(text)
+    def __init__(self, folder, listen, *flags, base_url="http://127.0.0.1:1"):
+        self.file = folder / "hestia_config.yml"
+        self.whole = {"listen": [listen], "data_dir": str(folder), "control_socket": f"{folder}/control.sock"}
+        self.write({"slow": {"base_url": base_url}})
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hestia.cli.hestia", "serve", "--config", str(file)],
+            [sys.executable, "-m", "hestia.cli.hestia", "serve", "--config", str(self.file), *flags],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def write(self, services):
+        self.file.write_text(json.dumps({**self.whole, "services": {"ollama": None, **services}}))
 
     def port(self):
         """Where it listens: it says so when it does."""
@@ -116,9 +85,12 @@ class Program:
         return self.process.returncode, errors
 
     def until(self, event):
+        """Read the log as far as that event; what it says."""
         for line in self.process.stderr:
-            if event in line:
-                return
+            said = json.loads(line)
+            if said["event"] == event:
+                return said
+        raise AssertionError(f"it ended without {event}")
 
 
 def events(errors):
@@ -135,14 +107,80 @@ def test_a_signal_ends_it_in_order(tmp_path, number):
     assert events(errors)[-2:] == ["gateway.stopping", "gateway.stopped"]
 
 
-def test_hup_is_said_and_never_ends_it(tmp_path):
+def status_of(port, path):
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        return int(client.makefile("rb").readline().split()[1])
+
+
+def test_hup_reads_the_configuration_again(tmp_path):
     program = Program(tmp_path, "127.0.0.1:0")
     port = program.port()
+    program.write({"other": {"base_url": "http://127.0.0.1:1"}})
     program.process.send_signal(signal.SIGHUP)
-    program.until("config.reload_unsupported")
-    socket.create_connection(("127.0.0.1", port)).close()
+    assert program.until("config.reloaded")["added"] == ["other"]
+    assert status_of(port, "/v1/services/other/status") == 200
+    assert status_of(port, "/services/slow/") == 404
     program.process.send_signal(signal.SIGTERM)
     assert program.end()[0] == 0
+
+
+def test_hup_with_a_bad_file_changes_nothing_and_never_ends_it(tmp_path):
+    program = Program(tmp_path, "127.0.0.1:0")
+    port = program.port()
+    program.file.write_text("zebra: 1\n")
+    program.process.send_signal(signal.SIGHUP)
+    assert "zebra" in program.until("config.rejected")["detail"]
+    assert status_of(port, "/v1/services/slow/status") == 200
+    program.process.send_signal(signal.SIGTERM)
+    assert program.end()[0] == 0
+
+
+def test_with_watch_a_changed_file_is_read_again(tmp_path):
+    program = Program(tmp_path, "127.0.0.1:0", "--watch")
+    program.port()
+    program.write({"other": {"base_url": "http://127.0.0.1:1"}})
+    assert program.until("config.reloaded")["removed"] == ["slow"]
+    program.process.send_signal(signal.SIGTERM)
+    assert program.end()[0] == 0
+
+
+@pytest.mark.parametrize("method", ["gateway.drain", "gateway.shutdown"])
+def test_a_command_ends_it_as_a_signal_does(tmp_path, method):
+    program = Program(tmp_path, "127.0.0.1:0")
+    program.port()
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(f"{tmp_path}/control.sock")
+        control.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method}).encode() + b"\n")
+        assert "result" in json.loads(control.makefile().readline())
+    code, errors = program.end()
+    assert code == 0
+    assert events(errors)[-2:] == ["gateway.stopping", "gateway.stopped"]
+
+
+def test_what_was_launched_ends_with_the_gateway(tmp_path):
+    program = Program(tmp_path, "127.0.0.1:0")
+    port = program.port()
+    diary = Diary(tmp_path / "diary")
+    program.write({"a": launched(diary)})
+    program.process.send_signal(signal.SIGHUP)
+    program.until("config.reloaded")
+    assert status_of(port, "/services/a/") == 200
+    (pid,) = diary.starts
+    program.process.send_signal(signal.SIGTERM)
+    assert program.end()[0] == 0
+    assert not alive(pid)
+
+
+def test_a_second_gateway_on_one_data_folder_ends_at_once_and_names_it(tmp_path):
+    first = Program(tmp_path, "127.0.0.1:0")
+    first.port()
+    code, errors = Program(tmp_path, "127.0.0.1:0").end()
+    assert code == 1
+    assert errors.startswith(f"hestia: another gateway (pid {first.process.pid}) uses the data folder {tmp_path}")
+    assert first.process.poll() is None
+    first.process.send_signal(signal.SIGTERM)
+    assert first.end()[0] == 0
 
 
 def test_a_second_signal_ends_it_at_once_with_another_code(tmp_path):

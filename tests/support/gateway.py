@@ -73,8 +73,8 @@ def make_hot(gateway: Any) -> None:
 
 
 @asynccontextmanager
-async def running(services: dict[str, Any] | None = None, *, strict: bool = True, hot: bool = True, **top: Any) -> AsyncIterator[Running]:
-    """A gateway with these services. `hot`: those that are only watched are so, without a check. When `strict`, an exception that only the loop or the log saw fails the test."""
+async def running(services: dict[str, Any] | None = None, *, strict: bool = True, hot: bool = True, learns: bool = False, **top: Any) -> AsyncIterator[Running]:
+    """A gateway with these services. `hot`: those that are only watched are so, without a check. `learns`: services are asked for their models. When `strict`, an exception that only the loop or the log saw fails the test."""
     loop = asyncio.get_running_loop()
     with tempfile.TemporaryDirectory(prefix="hestia-") as folder:
         loaded = load_text(config_text(folder, services or {}, top), name=f"{folder}/hestia_config.yml")
@@ -83,6 +83,7 @@ async def running(services: dict[str, Any] | None = None, *, strict: bool = True
         run = Running(gateway, folder, lines)
         before = loop.get_exception_handler()
         loop.set_exception_handler(lambda _, context: run.unseen.append(context))
+        gateway.choices.lists.learns = learns
         await gateway.open()
         if hot:
             make_hot(gateway)

@@ -1,0 +1,255 @@
+"""What is done in each phase: written down before it exists, told when it came of it, ended when the phase is over."""
+
+import asyncio
+import time
+
+import pytest
+
+from hestia.ports import LaunchFailed, Seen
+from hestia.words.run import Told
+from tests.keeper.stage import staged
+
+LAUNCH = {"kind": "process", "command": ["serve", "{port}"]}
+PORTED = {"base_url": None, "launch": LAUNCH}
+
+
+# --- does it answer already?
+
+
+async def test_what_answers_already_is_not_launched_and_is_not_ours():
+    async with staged() as stage:
+        stage.answers["http://a.test"] = Seen()
+        status = await stage.commands.start("a", wait=2)
+        assert (status.state, status.managed, stage.launcher.did) == ("hot", False, [])
+        await stage.commands.stop("a", wait=True)
+        assert (stage.state(), stage.launcher.did, stage.notebook.runs) == ("cold", [], {})
+
+
+async def test_what_answers_already_and_its_launcher_knows_is_ours():
+    async with staged() as stage:
+        stage.launcher.world.begin("service:a:0")
+        status = await stage.commands.start("a", wait=2)
+        assert (status.managed, stage.launcher.did) == (True, [])
+        assert len(stage.notebook.runs) == 1
+        await stage.commands.stop("a", wait=True)
+        assert (stage.launcher.did, stage.notebook.runs) == ([("stop", "a")], {})
+
+
+async def test_a_place_whose_port_is_chosen_at_its_start_is_not_looked_for():
+    async with staged({"a": PORTED}) as stage:
+        stage.answers["http://127.0.0.1:20000"] = Seen()
+        await stage.commands.start("a", wait=2)
+        assert stage.checks == ["http://127.0.0.1:20000"]
+        assert stage.launcher.did == [("start", "a")]
+
+
+# --- launching
+
+
+async def test_it_is_written_down_before_it_exists_and_again_with_its_handle():
+    async with staged() as stage:
+        stage.notebook.slow.clear()
+        stage.ask()
+        await stage.until(lambda: stage.commands.status("a").phase == "launching")
+        await asyncio.sleep(0.01)
+        assert (stage.launcher.did, stage.launcher.world.running) == ([], {})
+        stage.notebook.slow.set()
+        await stage.reaches("hot")
+        (run,) = stage.notebook.runs.values()
+        assert run.handle == {"target": "service:a:0"}
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_start_called_off_after_any_turn_of_the_loop_leaves_nothing_and_forgets_nothing_that_runs(turns):
+    async with staged({"a": {"drain_timeout": 0}}) as stage:
+        stage.ask()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert set(stage.launcher.world.running) <= {"service:a:0"}
+        assert not stage.launcher.world.running or stage.notebook.runs
+        await stage.commands.stop("a", wait=True)
+        await stage.until(lambda: not stage.notebook.runs)
+        assert (stage.launcher.world.running, stage.state()) == ({}, "cold")
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_gateway_that_ends_after_any_turn_of_a_start_has_written_down_what_runs(turns):
+    async with staged() as stage:
+        stage.ask()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    assert not stage.launcher.world.running or stage.notebook.runs
+
+
+async def test_a_launcher_that_refuses_is_quoted():
+    async with staged() as stage:
+        stage.launcher.fails["a"] = "no such container"
+        asker = stage.ask()
+        await stage.until(lambda: asker.answered)
+        assert "no such container" in asker.refusal.detail
+        assert stage.notebook.runs == {}
+
+
+async def test_no_free_port_fails_the_start_and_says_so():
+    def none_free(_taken):
+        raise LaunchFailed("no free port")
+
+    async with staged({"a": PORTED}) as stage:
+        stage.keeper.outside = stage.keeper.outside._replace(free_port=none_free)
+        asker = stage.ask()
+        await stage.until(lambda: asker.answered)
+        assert "no free port" in asker.refusal.detail
+
+
+async def test_a_told_address_is_where_it_is_checked_and_asked_and_is_written_down():
+    async with staged({"a": {"base_url": None}}) as stage:
+        told = Told(base_url="http://told.test", health_url="http://told.test/up")
+        stage.launcher.tells["a"] = told
+        stage.answers["http://told.test/up"] = Seen()
+        await stage.commands.start("a", wait=2)
+        assert stage.checks == ["http://told.test/up"]
+        assert stage.life().way == "http://told.test"
+        assert [run.told for run in stage.notebook.runs.values()] == [told]
+
+
+async def test_an_address_may_be_told_while_it_is_probed():
+    async with staged({"a": {"base_url": None}}) as stage:
+        asker = stage.ask()
+        await stage.until(lambda: "HESTIA_BASE_URL" in (stage.life().reason or ""))
+        stage.launcher.tells["a"] = Told(base_url="http://told.test")
+        stage.answers["http://told.test"] = Seen()
+        await stage.until(lambda: asker.answered)
+        assert stage.life().way == "http://told.test"
+
+
+# --- probing
+
+
+async def test_it_is_asked_again_and_again_until_it_is_ready():
+    async with staged() as stage:
+        stage.answers["http://a.test"] = Seen("connection refused")
+        asker = stage.ask()
+        await stage.until(lambda: len(stage.checks) > 5)
+        assert not asker.answered
+        stage.answers["http://a.test"] = Seen()
+        await stage.until(lambda: asker.answered)
+
+
+async def test_a_stranger_on_its_port_fails_the_start():
+    async with staged() as stage:
+        stage.launcher.strangers["a"] = "nginx (pid 12)"
+        asker = stage.ask()
+        await stage.until(lambda: asker.answered)
+        assert "nginx (pid 12)" in asker.refusal.detail
+        assert stage.launcher.world.running == {}
+
+
+async def test_a_thing_that_ends_while_it_starts_fails_the_attempt_with_its_last_words():
+    async with staged({"a": {"start_attempts": 2, "retry_delay": "10ms"}}) as stage:
+        stage.launcher.crashes["a"] = "exited with code 3: no GPU"
+        asker = stage.ask()
+        await stage.until(lambda: asker.answered)
+        assert "exited with code 3: no GPU" in asker.refusal.detail
+        assert stage.launcher.did.count(("start", "a")) == 2
+
+
+# --- hot
+
+
+async def test_the_end_of_what_was_launched_is_a_death_at_once():
+    async with staged() as stage:
+        await stage.commands.start("a", wait=2)
+        stage.launcher.world.end("service:a:0", "was ended by signal SIGKILL")
+        await stage.until(lambda: "service.died" in stage.kinds())
+        assert stage.state() == "cold"
+        await stage.until(lambda: not stage.notebook.runs)
+
+
+async def test_the_end_of_an_earlier_life_ends_nothing():
+    async with staged() as stage:
+        await stage.commands.start("a", wait=2)
+        await stage.commands.restart("a")
+        await stage.reaches("hot")
+        await asyncio.sleep(0.01)
+        assert stage.state() == "hot"
+        assert "service.died" not in stage.kinds()
+
+
+async def test_what_its_launcher_watches_is_not_asked_while_it_is_hot():
+    async with staged({"a": {"watch_interval": "5ms"}}) as stage:
+        await stage.commands.start("a", wait=2)
+        checks = len(stage.checks)
+        await asyncio.sleep(0.03)
+        assert len(stage.checks) == checks
+
+
+async def test_what_nobody_else_watches_is_asked_while_it_is_hot_and_two_failed_checks_are_a_death():
+    async with staged({"a": {"launch": None, "base_url": "http://w.test", "watch_interval": "5ms"}}) as stage:
+        stage.answers["http://w.test"] = Seen()
+        await stage.commands.start("a", wait=2)
+        stage.answers["http://w.test"] = Seen("answered 500")
+        await stage.until(lambda: "service.died" in stage.kinds())
+        assert stage.state() in ("cold", "hot")
+
+
+# --- stopping
+
+
+async def test_what_cannot_be_stopped_says_so_and_is_tried_again():
+    async with staged() as stage:
+        await stage.commands.start("a", wait=2)
+        stage.launcher.fails_to_stop["a"] = "permission denied"
+        await stage.commands.stop("a")
+        await stage.until(lambda: stage.life().reason)
+        assert "could not be stopped: permission denied" in stage.life().reason
+        assert len(stage.notebook.runs) == 1
+        del stage.launcher.fails_to_stop["a"]
+        stage.ahead += 6
+        stage.keeper._due()
+        await stage.reaches("cold")
+        await stage.until(lambda: not stage.notebook.runs)
+
+
+async def test_a_request_during_a_slow_stop_is_served_by_one_new_start_after_it():
+    async with staged() as stage:
+        await stage.commands.start("a", wait=2)
+        stage.launcher.stop_delay["a"] = 0.05
+        await stage.commands.stop("a")
+        asker = stage.ask()
+        await stage.until(lambda: asker.answered)
+        assert stage.launcher.did == [("start", "a"), ("stop", "a"), ("start", "a")]
+
+
+async def test_another_launcher_may_stop_what_one_started():
+    asked = []
+
+    async with staged({"a": {"stop_with": {"kind": "command", "start": ["x"], "stop": ["halt"]}}}) as stage:
+        launcher_for = stage.keeper.outside.launcher_for
+        stage.keeper.outside = stage.keeper.outside._replace(launcher_for=lambda launch: asked.append(launch.__class__.__name__) or launcher_for(launch))
+        await stage.commands.start("a", wait=2)
+        asked.clear()
+        await stage.commands.stop("a", wait=True)
+        assert asked[-1:] == ["CommandLaunch"] or "CommandLaunch" in asked
+
+
+# --- a machine
+
+
+async def test_a_machine_without_a_check_is_ready_when_its_launcher_says_so():
+    machine = {"desk": {"launch": {"kind": "command", "start": ["wake"], "stop": ["sleep"], "status": ["is-awake"]}}}
+    async with staged({"a": {"machine": "desk"}}, machines=machine) as stage:
+        await stage.commands.start("a", wait=2)
+        assert stage.launcher.did == [("start", "desk"), ("start", "a")]
+        assert [machine.state for machine in stage.commands.machines() if machine.id == "desk"] == ["hot"]
+
+
+async def test_a_machine_with_a_check_is_ready_when_that_passes():
+    machine = {"desk": {"health": "tcp://desk.test:22", "launch": {"kind": "wake_on_lan", "mac": "aa:bb:cc:dd:ee:ff"}}}
+    async with staged({"a": {"machine": "desk"}}, machines=machine) as stage:
+        stage.answers["tcp://desk.test:22"] = Seen("no answer")
+        asker = stage.ask()
+        await stage.until(lambda: stage.checks.count("tcp://desk.test:22") > 1)
+        assert stage.commands.status("a").phase == "waking_machine"
+        stage.answers["tcp://desk.test:22"] = Seen()
+        await stage.until(lambda: asker.answered, 4)
+        assert asker.lease.hot_at <= time.monotonic()
