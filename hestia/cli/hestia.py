@@ -75,6 +75,13 @@ def hash_password(_: argparse.Namespace) -> int:
     return run_hash_password()
 
 
+def import_(asked: argparse.Namespace) -> int:
+    """Print our configuration, made from another program's."""
+    from hestia.cli.import_llama_swap import run_import
+
+    return run_import(asked.file, os.environ)
+
+
 def schema(_: argparse.Namespace) -> int:
     """Print the JSON Schema of the configuration, for editors."""
     from hestia.rules.schema import json_schema
@@ -117,6 +124,11 @@ def check_flags(parser: argparse.ArgumentParser) -> None:
     choice.add_argument("--config", metavar="FILE", help="the same, as `serve` spells it")
 
 
+def import_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("format", choices=("llama-swap",), help="whose configuration it is")
+    parser.add_argument("file", metavar="FILE", help="`-`: standard input")
+
+
 def demo_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=port_number, required=True, help="where on 127.0.0.1; 0: any free port")
     parser.add_argument(
@@ -152,6 +164,7 @@ COMMANDS: Final = {
     "demo": Command(demo, demo_flags),
     "doctor": Command(doctor, config_flag),
     "hash-password": Command(hash_password),
+    "import": Command(import_, import_flags),
     "version": Command(version),
 }
 

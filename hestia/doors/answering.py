@@ -188,4 +188,5 @@ class Answering(Connection):
             exchange.bytes_in,
             exchange.bytes_out,
             outcome,
+            exchange.lease.number if exchange.lease is not None else 0,
         )

@@ -1,161 +1,134 @@
-"""Hestia's own pages and its HTTP API: one table of paths, each with what it does.
+"""Hestia's own pages and its HTTP API, answered through the guest lane (doors/guest).
 
-Everything here is read-only and small, and answers through the guest lane (doors/guest.py).
+What an endpoint does is a use-case of `verbs`, and which is which stands in doors/api_routes. Here requests become
+calls, and results become answers.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
-from difflib import get_close_matches
-from html import escape
-from typing import NamedTuple
-from urllib.parse import unquote
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
 
-from hestia.core.fleet import Fleet
-from hestia.doors.guest import ALLOW, Asked, is_navigation
+from hestia.doors import api_pages, sse
+from hestia.doors.api_params import params_of
+from hestia.doors.api_routes import READ, Found, find
+from hestia.doors.guest import Asked
 from hestia.doors.login import Login
-from hestia.h1.problem import CONTENT_SECURITY_POLICY, STYLE
-from hestia.keeper.commands import Commands
+from hestia.doors.openapi import description
+from hestia.doors.verbs import Stream, Verbs, close_stream
 from hestia.telemetry import prometheus
-from hestia.telemetry.bulletin import Counts
-from hestia.telemetry.figures import Gauges as Figures
-from hestia.telemetry.figures import Seen
-from hestia.telemetry.tally import Tally
+from hestia.words.activity import Entry
 from hestia.words.refusal import Refusal
-from hestia.words.status import Addresses, Health, ServiceList, ServiceStatus
+from hestia.words.status import Health
 
-Handler = Callable[[Asked, str], Awaitable[web.Response]]
+Page = Callable[[Asked], Awaitable[web.StreamResponse]]
 
 
-class Gauges(NamedTuple):
-    """Figures that others keep, asked for at each scrape."""
+class Own(NamedTuple):
+    """What the pages that are no use-case ask for."""
 
-    connections: Callable[[], int]
-    log_dropped: Callable[[], int]
+    services: Callable[[], Collection[str]]
+    metrics: Callable[[], str]
+    """As Prometheus text."""
+    version: str
 
 
 class Api:
-    """Answers requests for own paths. Replaced whole on reload; it holds no state of its own."""
+    """Answers requests for own paths. It holds no state of its own."""
 
-    def __init__(self, fleet: Fleet, commands: Commands, tally: Tally, gauges: Gauges, login: Login, *, version: str) -> None:
+    def __init__(self, verbs: Verbs, own: Own, login: Login, pages: Mapping[str, Page]) -> None:
+        """`pages` are further ones, by path."""
+        self._verbs = verbs
+        self._own = own
         self._login = login
-        self._fleet = fleet
-        self._commands = commands
-        self._tally = tally
-        self._gauges = gauges
-        self._version = version
-        self._paths: dict[str, Handler] = {
+        self._pages: dict[str, Page] = {
             "/": self._root,
             "/__health": self._health,
             "/metrics": self._metrics,
             "/dashboard": self._to_dashboard,
-            "/dashboard/": self._dashboard,
-            "/v1/services": self._services,
+            "/v1/openapi.json": self._openapi,
+            **pages,
         }
 
     async def answer(self, request: Asked) -> web.StreamResponse:
         """The answer to one request. Raises Refusal."""
-        if request.rel_url.raw_path in {"/__login", "/__logout"}:  # comes here only while auth is on
+        path = request.rel_url.raw_path
+        if path in {"/__login", "/__logout"}:  # comes here only while auth is on
             return await self._login.answer(request)
-        handler, id_ = self._find(request.rel_url.raw_path)
+        page = self._pages.get(path)
+        found = find(path) if page is None else None
+        allow = READ if found is None else found.route.allow
         if request.method == "OPTIONS":
-            return _preflight(request)
-        if request.method not in {"GET", "HEAD"}:
-            raise Refusal("method_not_allowed", f"{_word(request.method)} is not taken here.", allow=ALLOW)
-        return await handler(request, id_)
+            return _preflight(request, allow)
+        if request.method not in allow.split(", "):
+            raise Refusal("method_not_allowed", f"{request.method[:64]!a} is not taken here.", allow=allow)
+        if page is not None:
+            return await page(request)
+        assert found is not None  # noqa: S101 -- or it is a page
+        return await self._use(request, found)
 
-    def _find(self, path: str) -> tuple[Handler, str]:
-        handler = self._paths.get(path)
-        if handler is not None:
-            return handler, ""
-        match path.split("/"):
-            case ["", "v1", "services", id_, "status"]:
-                return self._status, unquote(id_)
-        raise Refusal("not_found", "Hestia has no such page; GET / lists the addresses that exist.")
+    # --- use-cases
 
-    async def _root(self, request: Asked, _: str) -> web.Response:
-        if is_navigation(request):
-            return web.Response(status=302, headers={"Location": "/dashboard/"})
-        services = {each.id: f"/services/{each.id}/" for each in self._fleet}
-        return _json(Addresses(version=self._version, services=services))
+    async def _use(self, request: Asked, found: Found) -> web.StreamResponse:
+        caller, route = request.caller, found.route
+        if route.path.startswith("/v1/services/") and found.subject in self._own.services():
+            caller.service = found.subject
+        given = await params_of(request, found)
+        if route.streams == "always":
+            given["after"] = request.headers.get("Last-Event-ID")
+        caller.waits = bool(given.get("wait"))
+        done = await self._verbs.call(route.verb, given)
+        if isinstance(done, Stream):
+            return await _streamed(request, done)
+        return _json(done, 202 if route.method == "POST" and not caller.waits else 200)
 
-    async def _health(self, _request: Asked, _: str) -> web.Response:
-        return _json(Health(version=self._version))
+    # --- pages
 
-    async def _metrics(self, _request: Asked, _: str) -> web.Response:
-        seen = [Seen(each.id, each.state, Counts(), sum(life.leases for life in each.lives)) for each in self._fleet]
-        gauges = Figures(connections=self._gauges.connections(), log_dropped=self._gauges.log_dropped())
-        text = prometheus.text(seen, self._tally.rows, (), gauges, version=self._version)
-        return web.Response(body=text.encode(), headers={"Content-Type": prometheus.CONTENT_TYPE})
+    async def _root(self, request: Asked) -> web.Response:
+        found = api_pages.root(request, self._own.services(), self._own.version)
+        return found if isinstance(found, web.Response) else _json(found)
 
-    async def _services(self, _request: Asked, _: str) -> web.Response:
-        return _json(ServiceList(services=await self._seen()))
+    async def _health(self, _: Asked) -> web.Response:
+        return _json(Health(version=self._own.version))
 
-    async def _status(self, _request: Asked, id_: str) -> web.Response:
-        if id_ not in self._fleet.services:
-            near = get_close_matches(id_[:64], self._fleet.services, n=1, cutoff=0.0)
-            hint = f"; the nearest known id is {near[0]!r}" if near else "; no service is configured"
-            raise Refusal("unknown_service", f"no service is called {_word(id_)}{hint}")
-        await self._commands.look([id_])
-        return _json(self._commands.status(id_))
+    async def _metrics(self, _: Asked) -> web.Response:
+        return web.Response(body=self._own.metrics().encode(), headers={"Content-Type": prometheus.CONTENT_TYPE})
 
-    async def _to_dashboard(self, _request: Asked, _: str) -> web.Response:
-        return web.Response(status=308, headers={"Location": "/dashboard/"})
+    async def _openapi(self, _: Asked) -> web.Response:
+        return _json(description(self._own.version))
 
-    async def _dashboard(self, _request: Asked, _: str) -> web.Response:
-        page = _page(await self._seen())
-        headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": CONTENT_SECURITY_POLICY}
-        return web.Response(body=page.encode(), headers=headers)
-
-    async def _seen(self) -> tuple[ServiceStatus, ...]:
-        """The statuses, after a look at what is only watched."""
-        await self._commands.look()
-        return self._commands.statuses()
+    async def _to_dashboard(self, _: Asked) -> web.Response:
+        return api_pages.to_dashboard()
 
 
-def _json(value: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value) + b"\n", content_type="application/json")
+async def _streamed(request: Asked, stream: Stream) -> web.StreamResponse:
+    try:
+        if request.method == "HEAD":
+            return web.Response(headers=sse.HEADERS)
+        request.caller.waits = True
+        first = [_event(line) for line in getattr(stream.first, "lines", ())]
+        return await request.streams.answer(request, first, stream.items, _event)
+    finally:
+        await close_stream(stream.items)
 
 
-def _preflight(request: Asked) -> web.Response:
-    headers = {"Allow": ALLOW}
+def _event(item: Any) -> bytes:
+    """A line of a log, an entry of the activity, or the word that some are missing."""
+    if isinstance(item, str):
+        return sse.message({"line": item})
+    return sse.message(item, id_=item.id) if isinstance(item, Entry) else sse.message(item, event="missed")
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value) + b"\n", content_type="application/json")
+
+
+def _preflight(request: Asked, allow: str) -> web.Response:
+    headers = {"Allow": allow}
     if "Access-Control-Request-Method" in request.headers:
-        headers["Access-Control-Allow-Methods"] = ALLOW
+        headers["Access-Control-Allow-Methods"] = allow
         headers["Access-Control-Allow-Headers"] = "Authorization, X-API-Key, Content-Type"
     return web.Response(status=204, headers=headers)
-
-
-def _word(text: str) -> str:
-    """A client's word as an answer may repeat it: short and plain."""
-    return ascii(text[:64])
-
-
-def _page(services: Iterable[ServiceStatus]) -> str:
-    rows = "".join(
-        f'<li><a href="/services/{escape(each.id)}/">{escape(each.id)}</a>: {each.state}'
-        f"{escape(f' ({each.reason})') if each.reason else ''}</li>"
-        for each in services
-    )
-    return _PAGE.format(style=STYLE, rows=rows or "<li>No service is configured.</li>")
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Hestia</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>Services</h1>
-<ul>
-{rows}
-</ul>
-<small><a href="/v1/services">as JSON</a> · <a href="/metrics">metrics</a></small>
-</main>
-</body>
-</html>
-"""

@@ -16,7 +16,7 @@ from hestia.doors.verbs_params import BadParams
 
 async def params_of(request: Asked, found: Found) -> dict[str, Any]:
     """Raises Refusal. The query counts before the body; what it says beyond the endpoint's parameters is ignored."""
-    given = await _of_body(request, found.route.query)
+    given = await _of_body(request, found)
     given |= of_query(request.rel_url.query, found)
     if found.subject is not None:
         given[found.route.names] = found.subject
@@ -25,9 +25,14 @@ async def params_of(request: Asked, found: Found) -> dict[str, Any]:
 
 def of_query(query: Mapping[str, str], found: Found) -> dict[str, Any]:
     """Text, read as the parameter's type: an address has no numbers and no switches."""
-    route = found.route
-    types = {field.name: field.type for field in fields(VERBS[route.verb].params)}
-    return {name: _read(name, query[name], types[name]) for name in route.query if name in query}
+    types = _types(found)
+    return {name: _read(name, query[name], wanted) for name, wanted in types.items() if name in query}
+
+
+def _types(found: Found) -> dict[str, Any]:
+    """Of what may be said beside the path."""
+    known = {field.name: field.type for field in fields(VERBS[found.route.verb].params)}
+    return {name: known[name] for name in found.route.query}
 
 
 def _read(name: str, text: str, wanted: Any) -> Any:
@@ -43,7 +48,7 @@ def _read(name: str, text: str, wanted: Any) -> Any:
         raise BadParams(f"{name}: {error}") from None
 
 
-async def _of_body(request: Asked, known: tuple[str, ...]) -> dict[str, Any]:
+async def _of_body(request: Asked, found: Found) -> dict[str, Any]:
     """A body is JSON or a mistake, also where none is needed: a form of another page's cannot send JSON."""
     if not request.body_exists:
         return {}
@@ -58,8 +63,13 @@ async def _of_body(request: Asked, known: tuple[str, ...]) -> dict[str, Any]:
         raise BadParams(f"the body is no JSON: {error}") from None
     if not isinstance(said, dict):
         raise BadParams("the body is no JSON object")
-    unknown = [name for name in said if name not in known]
-    if unknown:
-        takes = f"; there are: {', '.join(known)}" if known else "; this takes none"
-        raise BadParams(f"the body has the unknown field {unknown[0][:64]!a}{takes}")
+    types = _types(found)
+    for name, value in said.items():  # each by itself: the query may say something else, and must not hide a mistake
+        if name not in types:
+            takes = f"; there are: {', '.join(types)}" if types else "; this takes none"
+            raise BadParams(f"the body has the unknown field {name[:64]!a}{takes}")
+        try:
+            msgspec.convert(value, types[name])
+        except msgspec.ValidationError as error:
+            raise BadParams(f"the body's {name}: {error}") from None
     return said

@@ -37,7 +37,8 @@ class Course:
     """A request whose service is not known yet, or whose body is its request. `most` bytes of the body are read."""
 
     __slots__ = (
-        "blocked_since", "contents", "head", "intake", "method", "most", "question", "target", "task", "timeout", "verdict", "whole",
+        "blocked_since", "contents", "head", "intake", "method", "most", "question", "target", "task", "timeout",
+        "verdict", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -184,6 +185,7 @@ class Choosing(Answering):
             self._intake(data)
 
     def _intake(self, data: bytes) -> None:
+        """More of a body that is read first; what comes while nobody wants it is kept for later."""
         course = self.course
         intake = course.intake if course is not None else None
         if course is None or intake is None or course.whole or course.task is not None:

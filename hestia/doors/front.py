@@ -79,9 +79,7 @@ class Front(Dispatching):
         elif state == GUEST:
             if self.guest is not None:
                 self.guest.data_received(data)
-        elif state == BUSY:
-            self._hold(data)
-        elif state == CHOOSING:
+        elif state in {BUSY, CHOOSING}:
             self._intake(data)
         elif state == LINGER:
             self.lingered += len(data)

@@ -36,6 +36,7 @@ from hestia.words.refusal import Refusal
 from hestia.words.spec import Limits
 
 READ_BUFFER = 32 * 1024
+LONGEST_LINGER = 2.0
 ALLOW = "GET, HEAD, OPTIONS"
 
 
@@ -253,6 +254,8 @@ class Guest(web.RequestHandler):
             max_field_size=limits.header_bytes,
             max_headers=limits.header_bytes // 4,
             read_bufsize=READ_BUFFER,
+            # How long a body that nobody wants is read and dropped, so that no RST takes the answer along.
+            lingering_time=min(LONGEST_LINGER, limits.stall_timeout),
             auto_decompress=False,
             access_log_class=_Ended,
             access_log=server.silent,

@@ -127,7 +127,13 @@ def judge(
 
 
 def turned_away(
-    front: Answering, head: RequestHead, standing: Standing, rule: str, refusal: Refusal, request_id: bytes, service: str
+    front: Answering,
+    head: RequestHead,
+    standing: Standing,
+    rule: str,
+    refusal: Refusal,
+    request_id: bytes,
+    service: str,
 ) -> None:
     """One line for a request that was refused by a rule of section 8. No key and no cookie is in it."""
     front.shared.server.log.event(

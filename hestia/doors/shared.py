@@ -124,6 +124,7 @@ class Shared:
     def begin_closing(self) -> None:
         """From now on every answer is its connection's last, and idle connections close."""
         self.closing = True
+        self.server.begin_closing()
         for front in list(self.fronts):
             front.wind_up()
 

@@ -16,7 +16,7 @@ export class Activity {
     this.changed = changed; // (service or null): its day has changed
     this.entries = [];
     this.ids = new Set();
-    this.next = null;
+    this.next = this.cut = null;
     this.asked = 0;
     this.services = at("whose");
     this.kinds = at("kind");
@@ -53,7 +53,7 @@ export class Activity {
   async anew() {
     this.entries = [];
     this.ids.clear();
-    this.next = null;
+    this.next = this.cut = null;
     await this.page();
   }
 
@@ -61,10 +61,12 @@ export class Activity {
     const mine = (this.asked += 1);
     const query = this.#query();
     if (this.next) query.set("cursor", this.next);
+    else if (this.cut) query.set("until", this.cut);
     try {
       const said = await this.live.ask(`v1/activity?${query}`);
       if (mine !== this.asked) return; // another choice was made meanwhile
       this.next = said.next;
+      this.cut = null;
       for (const entry of said.activity) this.#take(entry);
       this.show();
     } catch (problem) {
@@ -96,7 +98,8 @@ export class Activity {
     this.entries.sort((one, other) => other.id - one.id);
     const last = this.entries[MOST_SHOWN - PAGE - 1];
     for (const one of this.entries.splice(MOST_SHOWN - PAGE)) this.ids.delete(one.id);
-    this.next = `${Date.parse(last.ts)}-${last.id}`;
+    this.next = null;
+    this.cut = new Date(Date.parse(last.ts) + 1).toISOString(); // what is older is asked for again, from there on
   }
 
   show() {
@@ -106,9 +109,9 @@ export class Activity {
     const text = (one) => clean([one.ts, one.kind, one.service, one.machine, one.request_id, says(one)].join(" ")).toLowerCase();
     const found = this.entries.sort((one, other) => other.id - one.id).filter((one) => !wanted || text(one).includes(wanted));
     this.table.fill(found.map((one) => [one.id, one]));
-    put(this.words, wanted ? `${found.length} of the ${this.entries.length} entries that are shown${this.next ? "; older ones may fit too" : ""}` : "");
+    put(this.words, wanted ? `${found.length} of the ${this.entries.length} entries that are shown${this.next || this.cut ? "; older ones may fit too" : ""}` : "");
     show(this.words, Boolean(wanted));
-    show(this.older, Boolean(this.next));
+    show(this.older, Boolean(this.next || this.cut));
   }
 
   // --- the day

@@ -2,10 +2,11 @@
 
 const HERE = new URL("../", document.baseURI);
 const PATIENCE_MS = 10_000;
+const ASLEEP_MS = 20_000;
 const SLOW_MS = 10_000;
 const PAUSE_HIDDEN_MS = 30_000;
 /** How often, in seconds, while the page is looked at. */
-const EVERY = { services: 5, machines: 10, inflight: 5, metrics: 10, report: 300, about: 600 };
+const EVERY = { services: 5, machines: 10, inflight: 5, metrics: 10, report: 300, about: 60 };
 const PATHS = {
   services: "v1/services",
   machines: "v1/machines",
@@ -48,6 +49,7 @@ export class Live {
     this.dirty = new Set();
     this.retries = 0;
     this.caughtUp = 0;
+    this.ticked = Date.now();
     this.hiddenTimer = 0;
     this.listenTimer = 0;
     this.source = null;
@@ -281,6 +283,9 @@ export class Live {
 
   #tick() {
     const now = performance.now();
+    const wall = Date.now();
+    if (!document.hidden && wall - this.ticked > ASLEEP_MS) this.again(); // this machine slept: a stream may look open that is dead
+    this.ticked = wall;
     if (!document.hidden && !this.out) {
       for (const what of Object.keys(EVERY)) {
         if ((this.due.get(what) ?? 0) <= now && (!this.failing || what === "services")) this.refresh(what);

@@ -102,6 +102,7 @@ export class Row {
 
   update(status, metrics) {
     const was = this.status?.state;
+    if (this.status !== status) this.toldAt = performance.now();
     this.status = status;
     this.metrics = metrics;
     this.#announce(was);
@@ -172,13 +173,13 @@ export class Row {
     else if (status.state === "hot") said.push(...this.#awake(status, now));
     else if (status.state === "cold") {
       said.push(row?.why ?? status.reason ?? "");
-      if (!row && status.last_error) said.push(status.last_error);
+      if (!row && status.last_error !== said.at(-1)) said.push(status.last_error);
     } else said.push(row?.why ?? "");
     return said.filter(Boolean).join(" · ");
   }
 
   #age() {
-    return (performance.now() - this.live.fresh) / 1000;
+    return (performance.now() - this.toldAt) / 1000;
   }
 
   /** Who or what keeps it awake. */

@@ -1,5 +1,6 @@
 // The list of services: filter, order, and the first run's welcome.
 
+import { announce } from "./dashboard.dialogs.js";
 import { arrange, at, el, kept, put, show } from "./dashboard.dom.js";
 import { Row } from "./dashboard.row.js";
 import { STATES, many } from "./dashboard.words.js";
@@ -24,8 +25,12 @@ export class Services {
     this.only = at("only");
     this.sort = at("sort");
     this.sort.value = kept.get("sort") in SORTS ? kept.get("sort") : "name";
-    this.filter.addEventListener("input", () => this.#order());
-    this.only.addEventListener("change", () => this.#order());
+    const narrowed = () => {
+      this.#order();
+      announce(at("count").textContent);
+    };
+    this.filter.addEventListener("input", narrowed);
+    this.only.addEventListener("change", narrowed);
     this.sort.addEventListener("change", () => {
       kept.set("sort", this.sort.value);
       this.#order();

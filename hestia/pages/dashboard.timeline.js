@@ -6,6 +6,7 @@ import { DAY_MS } from "./dashboard.history.js";
 import { clock, span } from "./dashboard.words.js";
 
 const WIDTH = 1440; // a unit is a minute
+const WEIGHTS = ["cold", "stopping", "starting", "hot", "failed"]; // of several in one pixel the heaviest is shown
 const HEIGHTS = { cold: 3, starting: 11, hot: 20, stopping: 11, failed: 20 };
 
 export const inWords = (one, now) => {
@@ -41,8 +42,10 @@ export class Timeline {
       const x = Math.max(0, ((one.from - (now - DAY_MS)) / DAY_MS) * WIDTH);
       const width = ((one.to - one.from) / DAY_MS) * WIDTH;
       if (last && last.state === one.state && x - last.end < 1) last.end = x + width;
-      else if (last && width < 1 && last.end - last.x < 1.5 && x < last.x + 1.5) last.end = Math.max(last.end, x + width); // no screen shows less
-      else bars.push((last = { x, end: x + width, state: one.state }));
+      else if (last && width < 1 && last.end - last.x < 1.5 && x < last.x + 1.5) {
+        last.end = Math.max(last.end, x + width);
+        if (WEIGHTS.indexOf(one.state) > WEIGHTS.indexOf(last.state)) last.state = one.state;
+      } else bars.push((last = { x, end: x + width, state: one.state }));
     }
     this.drawing.replaceChildren(
       ...bars.map((bar) => {

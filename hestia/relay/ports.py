@@ -45,6 +45,10 @@ class Lease(Protocol):
     @property
     def way(self) -> Place: ...
 
+    @property
+    def number(self) -> int:
+        """Which of its service's places."""
+
     def release(self, now: float, /) -> None: ...
 
     def tunnel_begins(self) -> None:

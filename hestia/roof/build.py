@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hestia import __version__
-from hestia.doors.api import Api, Gauges
+from hestia.doors.api import Api, Own
 from hestia.doors.cold_door import ColdDoor
 from hestia.doors.control import Control
-from hestia.doors.guest import Server
+from hestia.doors.dashboard import Dashboard
+from hestia.doors.guest import Asked, Server
 from hestia.doors.login import Login
 from hestia.doors.session import Sessions
 from hestia.doors.shared import Shared
@@ -45,6 +46,8 @@ from hestia.telemetry.tally import Tally
 from hestia.telemetry.users import Users
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from hestia.core.life import Life
     from hestia.roof.config import Loaded
     from hestia.words.notes import Note
@@ -104,10 +107,8 @@ def build(
     commands = Commands(keeper)
     tally = Tally(config.services, log.access if log.access_wanted else None)
     relayed = relayed_of(config, keeper, {})
-    gauges = Gauges(connections=lambda: len(shared.fronts), log_dropped=log_dropped)
     sessions = Sessions()
     login = Login(config.auth.dashboard, sessions, lambda: shared.guard.ring, log.event)
-    api = Api(keeper.fleet, commands, tally, gauges, login, version=__version__)
     cors = frozenset(config.auth.cors_origins)
     shared = Shared(
         router=Router(config, relayed),
@@ -117,7 +118,7 @@ def build(
         login=login,
         trust=Trust(config.trusted_proxies),
         tally=tally,
-        server=Server(api.answer, limits=config.limits, tally=tally, log=log, cors=cors),
+        server=Server(_Answering(lambda: api), limits=config.limits, tally=tally, log=log, cors=cors),
         cold=ColdDoor(config, keeper, cors),
         chooser=choices.chooser(config, keeper, relayed),
         users=Users(),
@@ -136,10 +137,21 @@ def build(
         gateway.reload = Reload(gateway, load, log, Around(descriptors, notify or Notify({}), step))
     rooms = make_house(gateway, store, bulletin, log, log_dropped=log_dropped, source=source, load=load)
     gateway.rooms = rooms
-    gateway.control = Control(
-        config.control_socket, Verbs(rooms.house, shared.fence), failed, group=config.control_group
-    )
+    verbs = Verbs(rooms.house, shared.fence)
+    own = Own(lambda: keeper.fleet.services, rooms.figures.text, __version__)
+    api = Api(verbs, own, login, Dashboard(verbs, sessions).pages)
+    gateway.control = Control(config.control_socket, verbs, failed, group=config.control_group)
     return gateway
+
+
+class _Answering:
+    """The guest lane asks the API, which is built after it."""
+
+    def __init__(self, api: Callable[[], Api]) -> None:
+        self._api = api
+
+    async def __call__(self, asked: Asked) -> web.StreamResponse:
+        return await self._api().answer(asked)
 
 
 class _HangingUp:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from hestia.keeper.commands import Commands
     from hestia.keeper.keeper import Keeper
     from hestia.relay.place import Relayed
+    from hestia.roof.choices import Choices
     from hestia.roof.house import Rooms
     from hestia.roof.reload import Reload
-    from hestia.roof.choices import Choices
     from hestia.roof.ways import Ways
     from hestia.store.store import Store
     from hestia.telemetry.bulletin import Bulletin

@@ -15,7 +15,7 @@ from hestia.rules.marks import ConfigError
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from hestia.roof.config import Loaded
     from hestia.roof.gateway import Gateway
@@ -84,6 +84,7 @@ class Reload:
         gateway.keys.settle()
         gateway.remember(config)
         self._log.set_level(config.log.level)
+        gateway.shared.tally.listen(self._log.access if self._log.access_wanted else None)
         self._around.step("reload.adopted")
         await gateway.listening.follow(following)
         self._log.event(
@@ -109,9 +110,15 @@ async def try_to_reload(reload: Reload) -> None:
         await reload()
 
 
-async def watch_file(source: str, reload: Reload) -> None:
-    """Until cancelled: the file is looked at by its name, so one that is replaced or linked anew is seen too."""
-    seen = _stamp(source)
+def watch_file(source: str, reload: Reload) -> Coroutine[None, None, None]:
+    """Until cancelled: the file is looked at by its name, so one that is replaced or linked anew is seen too.
+
+    What stands there at the call counts as read: a change before the task's first step is seen.
+    """
+    return _watch(source, reload, _stamp(source))
+
+
+async def _watch(source: str, reload: Reload, seen: tuple[int, ...] | None) -> None:
     while True:
         await asyncio.sleep(LOOK_EVERY)
         now = _stamp(source)

@@ -7,8 +7,8 @@ resolved against it. What the request's grammar says of target and headers is ch
 from __future__ import annotations
 
 import base64
-import binascii
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -127,7 +127,7 @@ def _headers(said: dict[str, str], never: Container[str], body: bytes | None, ki
     for name, value in said.items():
         lowered = name.lower()
         if NAME.fullmatch(name) is None or VALUE.fullmatch(value) is None:
-            raise _bad(f"the header {ascii(name[:64])} is malformed")
+            raise _bad(f"the header {name[:64]!a} is malformed")
         if lowered in never:
             raise _bad(f"the header {name!r} is Hestia's to write")
         if lowered == "host":
@@ -143,8 +143,8 @@ def _headers(said: dict[str, str], never: Container[str], body: bytes | None, ki
 
 def _body(asked: Asked) -> tuple[bytes | None, str]:
     """The one body that is given, if any, and its type unless the headers say one."""
-    raw = bytes(asked.body) if isinstance(asked.body, msgspec.Raw) else b"null"
-    given = {"body": raw if raw != b"null" else None, "body_text": asked.body_text, "body_base64": asked.body_base64}
+    said = isinstance(asked.body, msgspec.Raw) and bytes(asked.body) != b"null"
+    given = {"body": asked.body if said else None, "body_text": asked.body_text, "body_base64": asked.body_base64}
     found = [(key, kind) for key, kind in BODIES if given[key] is not None]
     if len(found) > 1:
         raise _bad(f"{' and '.join(f'`{key}`' for key, _ in found)} exclude each other")
@@ -152,17 +152,16 @@ def _body(asked: Asked) -> tuple[bytes | None, str]:
         return None, ""
     key, kind = found[0]
     try:
-        return {"body": lambda: raw, "body_text": lambda: _utf8(asked), "body_base64": lambda: _base64(asked)}[key](), kind
-    except (UnicodeEncodeError, binascii.Error, ValueError):
+        return READS[key](asked), kind
+    except ValueError:
         raise _bad(f"`{key}` is malformed") from None
 
 
-def _utf8(asked: Asked) -> bytes:
-    return (asked.body_text or "").encode()
-
-
-def _base64(asked: Asked) -> bytes:
-    return base64.b64decode(asked.body_base64 or "", validate=True)
+READS: Final[Mapping[str, Callable[[Asked], bytes]]] = {
+    "body": lambda asked: bytes(asked.body) if isinstance(asked.body, msgspec.Raw) else b"",
+    "body_text": lambda asked: (asked.body_text or "").encode(),
+    "body_base64": lambda asked: base64.b64decode(asked.body_base64 or "", validate=True),
+}
 
 
 def _timeout(said: str | float | None) -> float | None:

@@ -1,8 +1,8 @@
 """Which service is a request for? Compiled once from the configuration, asked once for each request.
 
 The order is the contract's: a service's own address, a service's host name, Hestia's own paths, the prefix
-`/services/<id>/`, and then the routes of the configuration, which rules/content.py reads. Ids and paths compare byte for byte: `/%73ervices/` is not `/services/`,
-so that whoever checks a path and whoever routes it read the same.
+`/services/<id>/`, and then the routes of the configuration, which rules/content.py reads. Ids and paths compare byte
+for byte: `/%73ervices/` is not `/services/`, so that whoever checks a path and whoever routes it read the same.
 """
 
 from collections.abc import Iterable, Mapping

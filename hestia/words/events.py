@@ -125,7 +125,8 @@ EVENTS: dict[str, Kind] = {
     ),
     "route.chosen": Kind(
         "info",
-        "One of `routes` chose the service: its number, what it matched, and the strategy or the model that decided.",
+        "One of `routes` chose the service: its number from 0, what it matched, the strategy that decided, the model "
+        "(not with `log.access: false`).",
         ("service", "request_id", "route", "match", "by", "model"),
     ),
     "request": Kind(
@@ -147,12 +148,6 @@ EVENTS: dict[str, Kind] = {
     ),
     "request.malformed": Kind(
         "info", "Bytes on an own page's connection were no HTTP request.", ("client", "request_id", "reason")
-    ),
-    "route.chosen": Kind(
-        "info",
-        "A request named no service: `route` (counted from 0) fits by `match`, and the service was chosen `by` it or by "
-        "its strategy. Not written with `log.access: false`.",
-        ("service", "request_id", "route", "match", "by", "model"),
     ),
     "auth.accepted": Kind(
         "debug",

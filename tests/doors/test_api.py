@@ -104,6 +104,12 @@ async def test_a_body_says_what_the_query_may_say_and_the_query_goes_first():
         assert held["held_until"].endswith("Z")
 
 
+async def test_a_mistake_in_the_body_is_not_hidden_by_the_query():
+    async with running(WATCHED) as run:
+        request = raw("POST", "/v1/services/a/stop?hold=true", b'{"hold": {}}')
+        assert await problem(run, request) == (400, "bad_request")
+
+
 async def test_a_body_beyond_the_limit_is_a_413_also_when_its_length_is_not_told():
     async with running(WATCHED, limits={"api_body": 100}) as run:
         path = "/v1/services/a/stop"

@@ -182,11 +182,11 @@ async def test_an_unknown_query_parameter_is_ignored_also_where_the_use_case_kno
         assert (await post(run, "/v1/services/a/stop?all=true&wait=true"))[0] == 200
 
 
-async def test_the_wait_of_hours_is_no_time_of_the_gateways_own(diary):
+async def test_a_wait_is_no_time_of_the_gateways_own(diary):
     async with running({"a": launched(diary, "--delay", 0.1)}) as run:
         await post(run, "/v1/services/a/start?wait=true")
     line = next(line for line in run.events if line["event"] == "request")
-    assert line["duration_ms"] >= 100
+    assert line["duration_ms"] > 90
     assert line["overhead_ms"] == 0
 
 

@@ -434,15 +434,14 @@ MINE = [{"match": {"path": "/r"}, "strategy": "mine"}, {"match": {"path": "/r"},
 @pytest.mark.parametrize("source", [SYNC, ASYNC], ids=["sync", "async"])
 async def test_a_strategy_of_the_operator_chooses_the_service(tmp_path, source):
     write(tmp_path, source)
-    async with Upstream() as a, Upstream() as b, Upstream() as c:
-        async with running(named(a, b, c), routes=MINE, strategies_dir=str(tmp_path)) as gateway:
-            client = await gateway.dial()
-            for to in ("b", "next", "a", "fail"):  # one that fails: the built-in choice, which here knows no model
-                raw = post(b"body of " + to.encode(), f"X-To: {to}", "Authorization: Bearer secret", target="/r?q=1")
-                await client.send_pieces([raw[:-4], raw[-4:]])
-                assert (await client.answer(b"POST")).body.endswith(b"body of " + to.encode())
-            assert [len(up.requests()) for up in (a, b, c)] == [1, 1, 2]
-            assert [event["strategy"] for event in gateway.events if event["event"] == "strategy.failed"] == ["mine"]
+    async with Upstream() as a, Upstream() as b, Upstream() as c, running(named(a, b, c), routes=MINE, strategies_dir=str(tmp_path)) as gateway:
+        client = await gateway.dial()
+        for to in ("b", "next", "a", "fail"):  # one that fails: the built-in choice, which here knows no model
+            raw = post(b"body of " + to.encode(), f"X-To: {to}", "Authorization: Bearer secret", target="/r?q=1")
+            await client.send_pieces([raw[:-4], raw[-4:]])
+            assert (await client.answer(b"POST")).body.endswith(b"body of " + to.encode())
+        assert [len(up.requests()) for up in (a, b, c)] == [1, 1, 2]
+        assert [event["strategy"] for event in gateway.events if event["event"] == "strategy.failed"] == ["mine"]
 
 
 async def test_a_client_that_leaves_while_a_strategy_thinks_leaves_nothing_behind(tmp_path):

@@ -230,7 +230,7 @@ async def test_a_time_that_was_waited_is_no_time_of_the_gateways_own():
     async with serving(waits) as lane:
         await lane.ask(GET % b"")
     line = lane.events("request")[0]
-    assert line["duration_ms"] >= 10 > line["overhead_ms"] == 0
+    assert line["duration_ms"] > 5 > line["overhead_ms"] == 0
 
 
 async def test_a_refusal_names_the_service_that_it_is_about():

@@ -79,7 +79,7 @@ async def test_a_hold_is_kept_and_ended_by_start(browser):
 
 
 async def test_a_failed_start_says_why_and_retry_tries_again(browser):
-    service = {"launch": {"kind": "process", "command": [sys.executable, "-c", "print('no <i>GPU</i>'); raise SystemExit(3)"]}, "base_url": "http://127.0.0.1:9", "start_attempts": 1}
+    service = {"launch": {"kind": "process", "command": [sys.executable, "-c", "print('no <i>GPU</i>'); raise SystemExit(3)"]}, "base_url": "http://127.0.0.1:9", "start_attempts": 1, "start_timeout": "20s", "failure_cooldown": "60s"}
     async with running({"broken": service}, strict=False) as gateway:
         tab = await opened(browser, gateway)
         await press(tab, button("broken", "Start"))

@@ -15,7 +15,7 @@ from hestia.words.run import Run
 from tests.support.conformance import Cancelled, Crashing, Failing, Lives, Shelf, Slow, WithEngine, started, until
 from tests.support.kubernetes_double import TOKEN, KubernetesDouble
 
-QUICK = Pace(look=0.01, under_way=2, settled=0.03, patience=0.3, margin=5)
+QUICK = Pace(look=0.01, under_way=2, settled=0.01, patience=0.3, margin=5)
 
 
 def run_of(**launch) -> Run:
@@ -87,10 +87,21 @@ def launcher(environ):
     return KubernetesLauncher(environ=environ, pace=QUICK)
 
 
-class TestDeploymentKeeps(Lives, Cancelled, WithEngine, Slow, Failing, Crashing):
+class TestDeploymentKeeps(Lives, WithEngine, Slow, Failing, Crashing):
     @pytest.fixture
     async def rig(self, double, environ):
         return DoubleRig(double, environ)
+
+
+class TestCancelledKeeps(Cancelled):
+    """As through `kubectl proxy`: without the waits of TLS there are few enough to try each."""
+
+    @pytest.fixture
+    async def rig(self, tmp_path):
+        async with KubernetesDouble(tls=False) as cluster:
+            cluster.slow = cluster.grace = 0.0
+            (tmp_path / "plain").write_text(json.dumps(cluster.config()))
+            yield DoubleRig(cluster, {"KUBECONFIG": str(tmp_path / "plain")})
 
 
 class TestStatefulSetKeeps(Lives, Slow, Failing):

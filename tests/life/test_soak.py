@@ -96,8 +96,9 @@ async def test_no_request_is_lost_that_may_not_be(house):  # noqa: F811 - the fi
             tasks.create_task(soak.chaos())
             for number in range(CLIENTS):
                 tasks.create_task(soak.client(number))
-    print(dict(soak.seen), f"longest {soak.longest:.2f} s")
+    print(dict(soak.seen), f"longest {soak.longest:.2f} s", f"{len(house.diary.starts)} starts")
     assert soak.wrong == []
     assert soak.seen[200, ""] > 20 * SECONDS
+    assert len(house.diary.starts) > SECONDS / 2
     await asyncio.to_thread(house.end)
     assert house.running() == []

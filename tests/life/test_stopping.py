@@ -95,7 +95,7 @@ async def test_a_request_during_a_stop_waits_for_its_end_and_for_one_new_start(d
 async def test_a_request_on_a_fixed_port_during_a_stop_never_meets_the_one_that_ends(diary):
     port = free_port()
     async with running({"a": launched(diary, "--slow-term", 0.3, port=port)}) as run:
-        for _ in range(3):
+        for _ in range(2):
             first = int((await run.ask(ask())).body)
             await run.gateway.commands.stop("a")
             assert int((await run.ask(ask())).body) != first
@@ -243,6 +243,7 @@ async def test_a_gateway_that_closes_answers_those_who_wait_and_stops_what_it_la
         for client in clients:
             answer = await client.answer()
             assert (problem(answer), answer.get(b"connection")) == ((503, "stopped"), b"close")
+            client.close()
         await closing
         assert not any(map(alive, [*diary.starts, *diary.children]))
 

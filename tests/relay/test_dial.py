@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from hestia.relay import exchange
+from hestia.relay import sending
 from tests.support.gateway import running
 from tests.support.hostile_requests import post, req
 from tests.support.tls import CERTIFICATE, client_side, server_side
@@ -163,13 +163,13 @@ async def test_many_connections_at_once_each_get_their_own_answer(tries):
 
 async def test_an_upload_waits_bounded_until_the_connection_is_made(monkeypatch):
     go = asyncio.Event()
-    inner = exchange.dial
+    inner = sending.dial
 
     async def late(*args):
         await go.wait()
         return await inner(*args)
 
-    monkeypatch.setattr(exchange, "dial", late)
+    monkeypatch.setattr(sending, "dial", late)
     body = bytes(range(256)) * 40_000
     async with Upstream() as upstream, running({"a": {"base_url": upstream.base_url}}) as gateway:
         client = await gateway.dial()
@@ -191,7 +191,7 @@ async def test_a_client_that_leaves_while_its_connection_is_made_is_noticed_thou
         finally:
             gone.set()
 
-    monkeypatch.setattr(exchange, "dial", never)
+    monkeypatch.setattr(sending, "dial", never)
     async with Upstream() as upstream, running({"a": {"base_url": upstream.base_url}}) as gateway:
         client = await gateway.dial()
         client.transport.write(post(b"Content-Length: 10000000", body=b"x" * 5_000_000))
@@ -205,7 +205,7 @@ async def test_a_mistake_of_ours_is_answered_500_and_logged_with_its_trace(monke
     async def mistaken(*_):
         raise LookupError("a bug")
 
-    monkeypatch.setattr("hestia.relay.exchange.dial", mistaken)
+    monkeypatch.setattr("hestia.relay.sending.dial", mistaken)
     async with running({"a": {"base_url": "http://127.0.0.1:9"}}, strict=False) as gateway:
         answer = await gateway.ask(b"GET /services/a/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert answer.status == 500

@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 
-from hestia.ports import Check, Launcher, LaunchFailed, Seen
+from hestia.ports import Check, Seen
 from hestia.roof.launching import LONGEST_SSH_FOLDER, Launchers, _ssh_folder
 from hestia.words import launch_spec as kinds
 from hestia.words.run import Run, Told

@@ -169,7 +169,7 @@ class Double:
             for each in reversed(self.activity)
             if asked.get("service") in {None, each["service"]}
             and asked.get("kind") in {None, each["kind"]}
-            and each["ts"] >= asked.get("since", "")
+            and asked.get("since", "") <= each["ts"] < asked.get("until", "9")
             and each["id"] < int(asked.get("cursor", "9" * 18).rpartition("-")[2])
         ]
         most = min(int(asked.get("limit", "100")), self.page)
