@@ -1,4 +1,4 @@
-"""`hestia import llama-swap FILE`: our configuration on standard output, what could not be carried over on the other."""
+"""`hestia import llama-swap FILE`: our configuration on standard output, what is not carried over on the other."""
 
 import sys
 from collections.abc import Mapping

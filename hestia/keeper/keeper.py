@@ -20,6 +20,7 @@ from hestia.keeper.uses import Uses
 from hestia.keeper.works import WORKS, notice
 from hestia.ports import HasLogs, Noticing, Watchable
 from hestia.rules.hours import inside, time_zone
+from hestia.rules.nearest import nearest
 from hestia.words.refusal import Refusal
 from hestia.words.states import (
     AskIdle,
@@ -330,7 +331,9 @@ class Keeper:
         """Raises Refusal."""
         service = self.fleet.services.get(id_)
         if service is None:
-            raise Refusal("unknown_service", f"no service is called {id_[:64]!a}")
+            near = nearest(id_, self.fleet.services)
+            hint = f"; the nearest known id is {near!r}" if near is not None else ""
+            raise Refusal("unknown_service", f"no service is called {id_[:64]!a}{hint}")
         return service
 
     async def change(self) -> None:

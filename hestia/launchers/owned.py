@@ -26,10 +26,12 @@ class Stat(NamedTuple):
     group: int
     session: int
     start: str
+    threads: int = 1
 
     @property
     def alive(self) -> bool:
-        return self.state not in DEAD
+        """A leader that is dead while threads of it still end has its sockets still, and cannot be reaped."""
+        return self.state not in DEAD or self.threads > 1
 
 
 class Owned(NamedTuple):
@@ -76,7 +78,7 @@ def stat_of(pid: int) -> Stat | None:
         return None
     # The name in parentheses may hold anything, also spaces and parentheses: the fields begin after the last one.
     fields = text[text.rindex(")") + 2 :].split()
-    return Stat(pid, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), fields[19])
+    return Stat(pid, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), fields[19], int(fields[17]))
 
 
 def _asked_ps(pid: int) -> Stat | None:

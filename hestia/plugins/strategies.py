@@ -82,6 +82,12 @@ class Strategies:
         self._put({path: each for path, each in found.items() if not each.keys & claimed.keys()})
         return self._told(Reloaded(problems=(*problems, *claimed.values()))).problems
 
+    async def move(self, folder: Path | None) -> None:
+        """Read another folder from now on."""
+        if folder != self._folder:
+            self._folder = folder
+            await self.reload()
+
     async def reload(self) -> Reloaded:
         """Take up changed files. Cancelled, it changes nothing."""
         async with self._lock:

@@ -36,16 +36,12 @@ class Choices:
         """`beside`: the folder of the configuration file. Raises CannotStart."""
         self._beside = beside
         self._log = log
-        self.strategies = Strategies(self.folder(config), self._tell)
+        self.strategies = Strategies(folder_of(config, beside), self._tell)
         self.strategies.load()
         self.uses = Uses()
         self.made = self.prepare(config)
         self.lists: Lists
         self._shared: Shared
-
-    def folder(self, config: Config) -> Path:
-        """The operator's own; by default it need not be there."""
-        return Path(config.strategies_dir) if config.strategies_dir else self._beside / "strategies"
 
     def prepare(self, config: Config, before: Made | None = None) -> Made:
         """Changes nothing. Raises CannotStart where a strategy is named that there is not."""
@@ -53,6 +49,19 @@ class Choices:
             return make_uses(config, self.strategies, before)
         except UnknownStrategies as problem:
             raise CannotStart(str(problem), usage=True) from problem
+
+    async def prepare_anew(self, config: Config, before: Config) -> Made:
+        """For a reload, which may name another folder. Raises CannotStart."""
+        await self.strategies.move(folder_of(config, self._beside))
+        try:
+            return self.prepare(config, self.made)
+        except CannotStart:
+            await self.stay(before)
+            raise
+
+    async def stay(self, before: Config) -> None:
+        """The reload came to nothing."""
+        await self.strategies.move(folder_of(before, self._beside))
 
     def compose(self, keeper: Keeper, store: Store) -> None:
         """What the doors ask."""
@@ -84,6 +93,22 @@ class Choices:
 
     def _tell(self, note: Note) -> None:
         self._log.event(note.kind, EVENTS[note.kind].level, **note.more)
+
+
+def folder_of(config: Config, beside: Path) -> Path:
+    """The operator's own strategies; by default the folder need not be there."""
+    return Path(config.strategies_dir) if config.strategies_dir else beside / "strategies"
+
+
+def mistakes_in(config: Config, beside: Path) -> list[tuple[tuple[str | int, ...], str]]:
+    """What is wrong with the strategies that a configuration names, each with its path."""
+    strategies = Strategies(folder_of(config, beside), lambda _note: None)
+    strategies.load()
+    try:
+        make_uses(config, strategies)
+    except UnknownStrategies as problem:
+        return problem.mistakes
+    return []
 
 
 async def watch_strategies(strategies: Strategies) -> None:

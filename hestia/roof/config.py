@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hestia import __version__
+from hestia.roof.choices import mistakes_in
 from hestia.rules.builtin import with_ollama, without_config
 from hestia.rules.checks import check
 from hestia.rules.decode import Decoder
@@ -72,7 +73,7 @@ def _loaded(
     decoder = Decoder(_folders(source), __version__, home=environ.get("HOME", ""), renamed=renamed)
     decoder.mistakes += [*composed.mistakes, *substitution.mistakes, *overlay.mistakes]
     decoder.warnings += overlay.warnings
-    config = _decoded(overlay.root, decoder, names)
+    config = _decoded(overlay.root, decoder, names, Path(source).absolute().parent if source else Path.cwd())
     if decoder.mistakes:
         raise ConfigError(sorted(decoder.mistakes, key=_order))
     warnings = [*_permissions(source, decoder), *sorted(decoder.warnings, key=_order)]
@@ -83,7 +84,7 @@ def _order(mistake: Mistake) -> tuple[bool, int, int]:
     return (mistake.mark.line == 0, mistake.mark.line, mistake.mark.column)
 
 
-def _decoded(root: Node, decoder: Decoder, names: frozenset[str]) -> Config:
+def _decoded(root: Node, decoder: Decoder, names: frozenset[str], beside: Path) -> Config:
     given = decoder.document(root)
     known = frozenset(service_id for service_id, said in (given.get("services") or {}).items() if said is not None)
     for service_id, said in (given.get("services") or {}).items():
@@ -96,6 +97,9 @@ def _decoded(root: Node, decoder: Decoder, names: frozenset[str]) -> Config:
     config = settle(given)
     check(config, decoder, known, names)
     _exists(decoder)
+    if not decoder.mistakes:
+        for path, words in mistakes_in(config, beside):
+            decoder.mistake(decoder.mark_of(path), path, words)
     return config
 
 

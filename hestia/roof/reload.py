@@ -69,9 +69,13 @@ class Reload:
         config, stuck = _without(before, loaded.config)
         ways = Ways(config)
         ways.loop_tag = gateway.shared.loop_tag
-        made = gateway.choices.prepare(config, gateway.choices.made)
+        made = await gateway.choices.prepare_anew(config, before)
         self._around.step("reload.read")
-        following = gateway.listening.prepare(config)
+        try:
+            following = gateway.listening.prepare(config)
+        except CannotStart:
+            await gateway.choices.stay(before)
+            raise
         self._around.step("reload.bound")
         # From here on nothing can go wrong, and until the last line nothing waits.
         gateway.config = config

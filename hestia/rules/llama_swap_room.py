@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any, Final, NamedTuple
 
-MOST_COMBINATIONS: Final = 5000
+MOST_COMBINATIONS: Final = 1000
+MOST_LOOKED_AT: Final = 40
 DEEPEST: Final = 50
 _TOKEN: Final = re.compile(r"\s*(?:([A-Za-z0-9_.-]+)|(\+[A-Za-z0-9_.-]+)|([&|()]))")
 
@@ -78,7 +79,7 @@ def apart_in_sets(together: Iterable[frozenset[str]], models: Sequence[str]) -> 
 def too_many(together: Sequence[frozenset[str]], models: Sequence[str]) -> list[tuple[str, ...]]:
     """Three that may run two by two and not all at a time: pairs do not tell that."""
     pairs = {frozenset(pair) for each in together for pair in combinations(sorted(each), 2)}
-    used = [model for model in models if any(model in each for each in together)]
+    used = [model for model in models if any(model in each for each in together)][:MOST_LOOKED_AT]
     return [
         three
         for three in combinations(used, 3)
@@ -87,67 +88,89 @@ def too_many(together: Sequence[frozenset[str]], models: Sequence[str]) -> list[
     ]
 
 
-def sets_of(said: Mapping[str, str], names: Mapping[str, str]) -> list[frozenset[str]]:
-    """All combinations that the sets name. Raises ValueError with words that follow the set's name."""
-    found: dict[frozenset[str], None] = {}
-    for name in said:
-        for each in _Expression(said, names).set(name):
-            found[frozenset(names[short] for short in each)] = None
-    return list(found)
-
-
 Sets = list[frozenset[str]]
+
+
+def sets_of(said: Mapping[str, str], names: Mapping[str, str]) -> Sets:
+    """All combinations that the sets name. Raises ValueError with words that follow `sets`."""
+    resolver = _Resolver(said, names)
+    found = [each for name in said for each in resolver(name)]
+    return list(dict.fromkeys(frozenset(names[short] for short in each) for each in found))
+
+
+class _Resolver:
+    """A set by its name, worked out once."""
+
+    def __init__(self, said: Mapping[str, str], names: Mapping[str, str]) -> None:
+        self._said = said
+        self._names = names
+        self._known: dict[str, Sets] = {}
+        self._under_way: list[str] = []
+
+    def __call__(self, name: str) -> Sets:
+        if name in self._known:
+            return self._known[name]
+        if name not in self._said:
+            raise ValueError(f"there is no set {name!r}")
+        if name in self._under_way or len(self._under_way) > DEEPEST:
+            raise ValueError(f"{name!r} goes in a circle")
+        self._under_way.append(name)
+        try:
+            self._known[name] = _Expression(_tokens(self._said[name]), self, self._names).whole()
+        except ValueError as problem:
+            raise ValueError(f"{name}: {problem}") from None
+        self._under_way.pop()
+        return self._known[name]
 
 
 class _Expression:
     """`(a | b) & c`, `+other & d`: what runs together, and the choices."""
 
-    def __init__(self, said: Mapping[str, str], names: Mapping[str, str]) -> None:
-        self._said = said
+    def __init__(self, tokens: list[str], resolver: _Resolver, names: Mapping[str, str]) -> None:
+        self._tokens = tokens
+        self._resolver = resolver
         self._names = names
-        self._tokens: list[str] = []
 
-    def set(self, name: str, depth: int = 0) -> Sets:
-        if name not in self._said:
-            raise ValueError(f"there is no set {name}")
-        if depth > DEEPEST:
-            raise ValueError("goes in a circle")
-        inner = _Expression(self._said, self._names)
-        inner._tokens = _tokens(self._said[name])  # noqa: SLF001 -- another one of itself
-        found = inner._choice(depth)  # noqa: SLF001 -- as above
-        if inner._tokens:  # noqa: SLF001 -- as above
-            raise ValueError(f"has a `{inner._tokens[0]}` where none belongs")  # noqa: SLF001 -- as above
+    def whole(self) -> Sets:
+        found = self._choice(0)
+        if self._tokens:
+            raise ValueError(f"`{self._tokens[0]}` stands where nothing can")
         return found
 
     def _choice(self, depth: int) -> Sets:
         found = self._both(depth)
         while self._tokens[:1] == ["|"]:
             self._tokens.pop(0)
-            found = found + self._both(depth)
+            found = _bounded([*found, *self._both(depth)])
         return found
 
     def _both(self, depth: int) -> Sets:
         found = self._one(depth)
         while self._tokens[:1] == ["&"]:
             self._tokens.pop(0)
-            found = [one | other for one, other in product(found, self._one(depth))]
-            if len(found) > MOST_COMBINATIONS:
-                raise ValueError(f"is more than {MOST_COMBINATIONS} combinations")
+            found = _bounded([one | other for one, other in product(found, self._one(depth))])
         return found
 
     def _one(self, depth: int) -> Sets:
-        token = self._tokens.pop(0) if self._tokens else "its end"
-        if token == "(" and depth < DEEPEST:
+        word = self._tokens.pop(0) if self._tokens else ""
+        if word == "(" and depth < DEEPEST:
             found = self._choice(depth + 1)
             if self._tokens[:1] != [")"]:
-                raise ValueError("leaves a bracket open")
+                raise ValueError("a bracket is left open")
             self._tokens.pop(0)
             return found
-        if token.startswith("+"):
-            return self.set(token[1:], depth + 1)
-        if token not in self._names:
-            raise ValueError(f"has a `{token}` that `vars` does not name")
-        return [frozenset({token})]
+        if word.startswith("+"):
+            return self._resolver(word[1:])
+        if word not in self._names:
+            raise ValueError(f"`{word}` is none of `vars`" if word else "a model is missing")
+        return [frozenset({word})]
+
+
+def _bounded(found: Sets) -> Sets:
+    found = list(dict.fromkeys(found))
+    if len(found) > MOST_COMBINATIONS:
+        raise ValueError(f"these are more than {MOST_COMBINATIONS} combinations")
+    return found
 
 
 def _tokens(said: str) -> list[str]:
@@ -155,7 +178,7 @@ def _tokens(said: str) -> list[str]:
     while at < len(said):
         found = _TOKEN.match(said, at)
         if found is None:
-            raise ValueError(f"has a `{said[at:].lstrip()[:1]}` where none belongs")
+            raise ValueError(f"`{said[at:].lstrip()[:1]}` stands where nothing can")
         tokens.append(found[0].strip())
         at = found.end()
     return tokens
@@ -177,8 +200,11 @@ def resources(apart: Pairs, groups: Sequence[Group] = ()) -> dict[str, list[str]
 def _cliques(apart: Pairs) -> list[list[str]]:
     """Cliques that cover every pair, large ones first where names allow; not always the fewest."""
     left = sorted(tuple(sorted(pair)) for pair in apart)
-    models = sorted({model for pair in apart for model in pair})
-    near = {model: {other for pair in apart if model in pair for other in pair} for model in models}
+    near: dict[str, set[str]] = {model: set() for pair in left for model in pair}
+    for one, other in left:
+        near[one].add(other)
+        near[other].add(one)
+    models = sorted(near)
     covered: Pairs = set()
     cliques = []
     for pair in left:
@@ -186,7 +212,7 @@ def _cliques(apart: Pairs) -> list[list[str]]:
             continue
         clique = list(pair)
         for model in models:
-            if model not in clique and all(other in near[model] for other in clique):
+            if model not in pair and near[model].issuperset(clique):
                 clique.append(model)
         covered |= {frozenset(each) for each in combinations(clique, 2)}
         cliques.append(sorted(clique))

@@ -22,7 +22,7 @@ def text(value: Any) -> str:
 
 def expanded(words: str, macros: Mapping[str, Any]) -> str:
     """The last macro first: each may hold those that were defined before it."""
-    for name in reversed(macros):
+    for name in reversed(list(macros)):
         words = words.replace(f"${{{name}}}", text(macros[name]))
     return words
 

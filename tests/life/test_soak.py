@@ -22,6 +22,7 @@ CLIENTS = 8
 ALLOWED = {
     (503, "stopped"),  # a stop command, or a reload that changed the service
     (502, "upstream_failed"),  # killed after the request was sent
+    (502, "upstream_unreachable"),  # killed, started anew for this request, and killed again
 }
 
 
