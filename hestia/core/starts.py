@@ -49,11 +49,10 @@ class Starts:
         self.reasons = []
         self.candidates = service.fleet.placement(service)
         service.starts += 1
-        more: dict[str, Any] = {"who": who} if who else {}
-        service.say("service.starting", cause=cause, request_id=request_id, **more)
         for _ in range(min(service.spec.replicas, len(self.candidates))):
             self._next_place()
-        service.refresh()
+        more: dict[str, Any] = {"who": who} if who else {}
+        service.say("service.starting", cause=cause, request_id=request_id, **more)
 
     def _next_place(self) -> None:
         life = self.candidates.pop(0)

@@ -35,7 +35,8 @@ export class Services {
       kept.set("sort", this.sort.value);
       this.#order();
     });
-    at("rows").parentElement.querySelector(".hours").append(...["24 h ago", "18 h", "12 h", "6 h", "now"].map((words) => el("span", {}, words)));
+    this.hours = at("services").querySelector(".hours");
+    this.hours.append(el("div", {}, ["24 h ago", "18 h", "12 h", "6 h", "now"].map((words) => el("span", {}, words))));
     live.on("services", () => this.update());
     live.on("metrics", () => this.update());
     live.on("about", () => this.update());
@@ -97,7 +98,7 @@ export class Services {
     const words = STATES.map((state) => [state, all.filter((one) => one.state === state).length]).filter(([, count]) => count);
     const said = words.map(([state, count]) => `${count} ${state}`).join(", ");
     put(at("count"), shown.length === all.length ? `${many(all.length, "service")}${said ? `: ${said}` : ""}` : `${shown.length} of ${many(all.length, "service")} shown`);
-    show(this.list.parentElement.querySelector(".hours"), shown.length > 0);
+    show(this.hours, shown.length > 0);
   }
 
   /** Nothing there, or nothing has ever run: says what to do. */

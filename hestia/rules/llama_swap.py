@@ -32,6 +32,7 @@ from hestia.rules.paths import Path
 HEALTH_S: Final = 120
 LEAST_HEALTH_S: Final = 15
 FIRST_PORT, LAST_PORT = 8080, 8179
+MOST_TOLD: Final = 5
 PATHS: Final = ("/v1/*", "/rerank", "/reranking", "/infill", "/completion", "/completions", "/sdapi/v1/*")
 """Where llama-swap finds the model in the request."""
 LEVELS: Final = {"debug": "debug", "info": "info", "warn": "warning", "error": "error"}
@@ -60,7 +61,7 @@ class Imported(NamedTuple):
 def imported(said: Any) -> Imported:
     """Raises ValueError when this is no configuration of llama-swap."""
     said = mapping(said)
-    if not isinstance(said.get("models"), dict) and not isinstance(said.get("peers"), dict):
+    if not (mapping(said.get("models")) or mapping(said.get("peers"))):
         raise ValueError("has no `models`: it is no configuration of llama-swap")
     return _Import(said).result()
 
@@ -152,7 +153,8 @@ class _Import:
             service: dict[str, Any] = {"base_url": ours(expanded(str(keys.get("proxy", "")), self._macros)).rstrip("/")}
             if not self._reading.is_url(service["base_url"], (*path, "proxy")):
                 continue
-            service["models"] = self._names_of(f"peer {peer}", map(text, several(keys.get("models"))), (*path, "models"))[1:]
+            models = map(text, several(keys.get("models")))
+            service["models"] = self._names_of(f"peer {peer}", models, (*path, "models"))[1:]
             service |= self._reading.timeouts(keys.get("timeouts"), (*path, "timeouts"))
             key = ours(expanded(text(keys.get("apiKey") or ""), self._macros))
             if key:
@@ -188,7 +190,8 @@ class _Import:
         settings = mapping(router.get("settings"))
         if not settings:
             return self._said
-        return {"matrix": settings.get("matrix")} if router.get("use") == "matrix" else {"groups": settings.get("groups")}
+        used = "matrix" if router.get("use") == "matrix" else "groups"
+        return {used: settings.get(used)}
 
     def _groups(self, said: Any) -> list[Group]:
         found = self._reading.mappings(said, ("groups",))
@@ -217,7 +220,7 @@ class _Import:
             self._reading.note((*path, "sets"), f"{problem}; every model runs alone")
             together = []
         models = list(self._models)
-        for three in too_many(together, models):
+        for three in too_many(together, models)[:MOST_TOLD]:
             self._reading.note((*path, "sets"), f"{', '.join(three)} may run two by two, so all three may here")
         return apart_in_sets(together, models)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import yaml
@@ -33,18 +33,30 @@ def as_file(made: Imported, source: str) -> str:
         said += [_comment(f"{shown_path(note.path)}: {note.words}", "#   ") for note in general]
     for key, value in made.config.items():
         said.append("\n" + (f"# {FOLLOWS[key]}\n" if key in FOLLOWS else ""))
-        said.append(_services(made, value) if key == "services" else _dumped({key: value}))
+        said.append(_SECTIONS.get(key, _section)(made, key, value))
     return "".join(said)
 
 
-def _services(made: Imported, services: dict[str, Any]) -> str:
-    said = ["services:\n"]
+def _section(_made: Imported, key: str, value: Any) -> str:
+    return _dumped({key: value})
+
+
+def _routes(_made: Imported, key: str, routes: list[Any]) -> str:
+    rows = (yaml.safe_dump(each, default_flow_style=True, sort_keys=False, width=WIDTH) for each in routes)
+    return f"{key}:\n" + "".join(f"  - {row}" for row in rows)
+
+
+def _services(made: Imported, key: str, services: dict[str, Any]) -> str:
+    said = [f"{key}:\n"]
     for id_, service in services.items():
         path = made.origins.get(id_)
         notes = [note for note in made.notes if path is not None and note.path[:2] == path]
         said += [_comment(f"{shown_path(note.path[2:])}: {note.words}", "  # ") for note in notes]
-        said.append(_indented(_dumped({id_: service})))
+        said.append(f"  {id_}:\n{_indented(_dumped(service))}" if service else f"  {id_}: null\n")
     return "".join(said)
+
+
+_SECTIONS: Final[dict[str, Callable[[Imported, str, Any], str]]] = {"services": _services, "routes": _routes}
 
 
 def _dumped(value: Any) -> str:
@@ -53,7 +65,8 @@ def _dumped(value: Any) -> str:
 
 
 def _indented(text: str) -> str:
-    return "".join(f"  {line}\n" if line else "\n" for line in text.splitlines())
+    """Also what a text goes over: an empty line within one is a line end of it."""
+    return "".join(f"    {line}\n" if line else "\n" for line in text.removesuffix("\n").split("\n"))
 
 
 def _comment(words: str, before: str) -> str:

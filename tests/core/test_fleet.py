@@ -43,7 +43,7 @@ def test_what_is_told_in_the_middle_of_a_step_waits_until_it_is_over():
 
     one.perform = performing
     one.ask("a")
-    assert seen == [["Say", "Enter", "Enter", "Enter", "Enter"]]
+    assert seen == [["Enter", "Say", "Enter", "Enter", "Enter"]]
 
 
 def test_when_nobody_is_due_there_is_nothing_to_look_at():

@@ -9,6 +9,7 @@ import pytest
 from hestia.keeper.uses import UnknownStrategies, Uses, make_uses
 from hestia.plugins.strategies import Strategies
 from hestia.roof.config import load_text
+from hestia.rules.marks import ConfigError
 from tests.doors.test_choosing import get, until
 from tests.support.gateway import config_text, running
 from tests.support.wire import Upstream
@@ -38,20 +39,20 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
         "a": {"base_url": "http://x", "balance": "least_bussy", "ready_rule": "in_order"},
         "b": {"base_url": "http://y", "placement": {"name": "cheapest", "options": {"price": 1}}},
     }
-    with pytest.raises(UnknownStrategies) as told:
-        make_uses(loaded(tmp_path, services, routes=[{"strategy": "none"}]), strategies())
-    words = str(told.value)
-    assert "routes.0.strategy: no route strategy is called 'none'" in words
+    with pytest.raises(ConfigError) as told:
+        loaded(tmp_path, services, routes=[{"strategy": "none"}])
+    words = "; ".join(map(str, told.value.mistakes))
+    assert "routes[0].strategy: no route strategy is called 'none'" in words
     assert "services.a.balance: no balance strategy is called 'least_bussy': do you mean 'least_busy'?" in words
     assert "services.a.ready_rule: the strategy 'in_order' is for placement, not for readiness" in words
     assert "services.b.placement: the strategy 'cheapest' has no option 'price'" in words
 
 
 def test_one_that_waits_cannot_choose_in_the_middle_of_a_decision(tmp_path):
-    mine = "async def f(places):\n    return places\n\ndef register_strategy(r):\n    r.add('slow', f, kind='placement')\n"
-    write(tmp_path, mine)
-    with pytest.raises(UnknownStrategies, match="`async`"):
-        make_uses(loaded(tmp_path, {"a": {"base_url": "http://x", "placement": "slow"}}), strategies(tmp_path))
+    config = loaded(tmp_path, {"a": {"base_url": "http://x", "placement": "in_order"}})
+    write(tmp_path, "async def f(places):\n    return places\n\ndef register_strategy(r):\n    r.add('in_order', f, kind='placement')\n")
+    with pytest.raises(UnknownStrategies, match="services.a.placement: the strategy 'in_order' is `async`"):
+        make_uses(config, strategies(tmp_path))
 
 
 def test_uses_that_stay_the_same_are_the_same(tmp_path):

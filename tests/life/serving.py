@@ -92,11 +92,12 @@ def launched(diary: Diary, *flags: object, port: object = "{port}", launch: dict
 
 
 def alive(pid: int) -> bool:
-    """Also a zombie is over."""
+    """A zombie is over, unless threads of it still end: until then its sockets are open."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return False
+    return fields[0] not in "ZX" or int(fields[17]) > 1
 
 
 def processes_of(word: str) -> list[int]:

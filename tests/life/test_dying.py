@@ -75,6 +75,7 @@ async def test_a_request_that_kills_its_service_is_not_sent_again(diary):
         answer = await run.ask(ask("/die", method="POST", body=b"x"))
         assert problem(answer) == (502, "upstream_failed")
         assert diary.requests.count("POST /die") == 1
+        await until(lambda: not alive(diary.starts[0]))
         assert (await run.ask(ask())).status == 200
 
 

@@ -77,7 +77,7 @@ async def test_a_start_that_prints_much_is_drained_and_bounded(diary):
 
 
 async def test_a_wrong_status_of_the_check_is_quoted(diary):
-    service = launched(diary, "--health", "404 No", health_url="http://127.0.0.1:{port}/health", start_timeout="300ms")
+    service = launched(diary, "--health", "404 No", health_url="http://127.0.0.1:{port}/health", start_timeout="1s")
     async with running({"a": service}) as run:
         answer = await run.ask(ask())
         assert problem(answer) == (503, "start_failed")
@@ -118,7 +118,7 @@ async def test_during_the_cool_down_requests_are_refused_at_once_and_after_it_it
 
 
 async def test_a_start_by_command_ends_the_cool_down(diary, gate):
-    async with running({"a": launched(diary, "--gate", gate, start_timeout="300ms")}) as run:
+    async with running({"a": launched(diary, "--needs", gate)}) as run:
         assert problem(await run.ask(ask())) == (503, "start_failed")
         gate.touch()
         status = await run.gateway.commands.start("a", wait=5)

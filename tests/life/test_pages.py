@@ -72,8 +72,8 @@ async def test_a_page_that_asks_no_more_is_forgotten(diary, gate):
 
 
 @pytest.mark.parametrize("method", ("GET", "HEAD"))
-async def test_a_look_wakes_nothing_and_is_answered_in_every_state(diary, gate, method):
-    async with running({"a": launched(diary, "--gate", gate, failure_cooldown="200ms", start_timeout="300ms")}) as run:
+async def test_a_look_wakes_nothing_and_is_answered_in_every_state(diary, gate, tmp_path, method):
+    async with running({"a": launched(diary, "--gate", gate, "--needs", tmp_path / "model")}) as run:
         seen = []
 
         async def see():
@@ -85,9 +85,10 @@ async def test_a_look_wakes_nothing_and_is_answered_in_every_state(diary, gate, 
         assert diary.starts == []
         client = await waiting(run, ask())
         await see()
+        gate.touch()
         assert problem(await client.answer()) == (503, "start_failed")
         await see()
-        gate.touch()
+        (tmp_path / "model").touch()
         await run.gateway.commands.start("a", wait=5)
         await see()
         assert seen == ["cold", "starting", "failed", "hot"]
@@ -115,7 +116,7 @@ async def test_a_failed_start_shows_its_reason_and_a_plain_refresh_starts_nothin
 
 
 async def test_retry_ends_the_cool_down_and_starts_it(diary, gate):
-    async with running({"a": launched(diary, "--gate", gate, start_timeout="200ms")}) as run:
+    async with running({"a": launched(diary, "--needs", gate)}) as run:
         await run.ask(navigation())
         await reaches(run, "failed")
         gate.touch()
@@ -125,7 +126,7 @@ async def test_retry_ends_the_cool_down_and_starts_it(diary, gate):
 
 
 async def test_the_retry_form_of_the_page_starts_it_and_leads_back_to_the_page(diary, gate):
-    async with running({"a": launched(diary, "--gate", gate, start_timeout="200ms")}) as run:
+    async with running({"a": launched(diary, "--needs", gate)}) as run:
         await run.ask(navigation("/x?q=1"))
         await reaches(run, "failed")
         gate.touch()

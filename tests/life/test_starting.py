@@ -123,7 +123,7 @@ async def test_health_that_flaps_does_not_end_what_runs_nor_lose_a_request(diary
 
 
 async def test_a_redirect_of_the_check_is_not_followed(diary):
-    service = launched(diary, "--redirect", "/health2", health_url="http://127.0.0.1:{port}/health", health_status=[200], start_timeout="300ms")
+    service = launched(diary, "--redirect", "/health2", health_url="http://127.0.0.1:{port}/health", health_status=[200], start_timeout="1s")
     async with running({"a": service}) as run:
         answer = await run.ask(ask())
         assert problem(answer) == (503, "start_failed")

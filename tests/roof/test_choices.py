@@ -11,8 +11,10 @@ from hestia.roof.config import load, load_text
 from hestia.roof.listen import CannotStart
 from hestia.rules.marks import ConfigError
 from hestia.telemetry.log import Log
-from tests.doors.test_choosing import SYNC, until
+from tests.doors.test_choosing import SYNC, chat, named, post, problem, until
+from tests.roof.test_reload import serving
 from tests.support.gateway import config_text, running
+from tests.support.wire import Upstream
 
 
 def config_with(tmp_path: Path, text: str = "") -> Path:
@@ -24,7 +26,7 @@ def config_with(tmp_path: Path, text: str = "") -> Path:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("routes: [{strategy: nnone}]", ":2:21: routes.0.strategy: no route strategy is called 'nnone'"),
+        ("routes: [{strategy: nnone}]", ":2:21: routes[0].strategy: no route strategy is called 'nnone'"),
         ("services: {a: {base_url: http://x, balance: rr}}", ": services.a.balance: no balance strategy is called 'rr'"),
         ("strategies_dir: nowhere", ": strategies_dir: there is no such folder"),
     ],
@@ -68,3 +70,51 @@ async def test_changed_files_are_taken_up_by_themselves(tmp_path, monkeypatch):
         (tmp_path / "mine.py").unlink()
         await until(lambda: "mine" not in [each.name for each in strategies.infos()])
         task.cancel()
+
+
+async def test_a_reload_changes_routes_models_and_limits_for_the_next_request(tmp_path):
+    async with Upstream() as a, Upstream() as b:
+        services = named(a, b)
+        async with serving(tmp_path, services) as run:
+            await reaches_by_model(run, "model-a")
+            services["b"]["models"] = ["other"]
+            await run.reload(services, limits={"body_peek": 100, "body_peek_total": 200})
+            assert problem(await run.ask(post(chat("model-b")))) == (404, "unknown_model")
+            assert (run.gateway.shared.room.longest, run.gateway.shared.room.total) == (100, 200)
+            await run.reload(services, routes=[{"match": {"path": "/v1/*"}, "service": "b"}])
+            await reaches_by_model(run, "model-a")
+            assert [len([each for each in up.requests() if each.method == b"POST"]) for up in (a, b)] == [1, 1]
+
+
+async def test_a_reload_that_names_an_unknown_strategy_changes_nothing(tmp_path):
+    async with Upstream() as a, serving(tmp_path, named(a)) as run:
+        chooser = run.gateway.shared.chooser
+        with pytest.raises(ConfigError, match="no route strategy"):
+            await run.reload(named(a), routes=[{"strategy": "none"}])
+        assert run.gateway.shared.chooser is chooser
+        await reaches_by_model(run, "model-a")
+
+
+async def test_a_reload_may_name_another_folder_of_strategies(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.py").write_text(SYNC)
+    async with Upstream() as a, serving(tmp_path, named(a)) as run:
+        await run.reload(named(a), strategies_dir="other", routes=[{"strategy": "mine"}])
+        assert "mine" in [each.name for each in run.gateway.choices.strategies.infos()]
+        await run.reload(named(a))
+        await run.gateway.choices.strategies.reload()  # the last version stayed as long as a route used it
+        assert "mine" not in [each.name for each in run.gateway.choices.strategies.infos()]
+        await reaches_by_model(run, "model-a")
+
+
+async def test_a_use_that_stays_the_same_remembers_over_a_reload(tmp_path):
+    services = {"a": {"base_url": "http://127.0.0.1:9", "balance": "round_robin"}}
+    async with serving(tmp_path, services) as run:
+        before = run.gateway.choices.made.services["a", "balance"]
+        await run.reload(services, limits={"body_peek": 100})
+        assert run.gateway.choices.made.services["a", "balance"] is before
+
+
+async def reaches_by_model(run, model):
+    answer = await run.ask(post(chat(model)))
+    assert answer.status == 200, answer.body

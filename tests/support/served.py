@@ -7,7 +7,7 @@ all processes of a machine share.
 
 Where it listens:
   --port N | --unix PATH | --tell S (a port of the system's choice, told in its output after S seconds)
-How it starts: --delay S before it listens, --gate FILE (not before that is there), --never, --crash CODE (after --delay), --flood MB of output, --print WORDS
+How it starts: --delay S before it listens, --gate FILE (not before that is there), --never, --crash CODE (after --delay), --needs FILE (exit code 3 without it), --flood MB of output, --print WORDS
 How it is: --health STATUS of /health, --ready-after S (503 until then), --flap N (every Nth answer of /health is 503),
   --health-body endless | huge | hangs, --redirect URL, --busy-while FILE (what /busy says while the file exists)
 How it ends: --ignore-term, --slow-term S, --die-after S (exit code 7), --leave N children, --fork (its parent exits)
@@ -54,6 +54,8 @@ class Served:
         time.sleep(flag("delay", float, 0.0))
         while "--gate" in FLAGS and not os.path.exists(FLAGS["--gate"]):
             time.sleep(0.002)
+        if not os.path.exists(FLAGS.get("--needs", "/")):
+            os._exit(3)
         if "--crash" in FLAGS:
             print("it cannot go on", flush=True)
             os._exit(int(FLAGS["--crash"]))
