@@ -119,7 +119,12 @@ class Question:
     def view(self) -> RequestView:
         if self._view is None:
             self._view = RequestView(
-                self.method, self.target, self.head, lambda: self.model, lambda: self.open_services
+                self.method,
+                self.target,
+                self.head,
+                lambda: self.model,
+                lambda: self.open_services,
+                self.chooser.relayed,
             )
         return self._view
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from hestia.h1.grammar import AUTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from hestia.core.service import Service
     from hestia.h1.request import RequestHead
@@ -41,7 +41,7 @@ class ServedView:
 class RequestView:
     """A request. `model` and `services` are what is known where it is looked at."""
 
-    __slots__ = ("_head", "_headers", "_method", "_model", "_services", "_target")
+    __slots__ = ("_head", "_headers", "_method", "_model", "_services", "_target", "known_ids")
 
     def __init__(
         self,
@@ -50,12 +50,15 @@ class RequestView:
         head: RequestHead,
         model: Callable[[], str | None],
         services: Callable[[], Sequence[Served]],
+        known_ids: Container[str] = (),
     ) -> None:
         self._method = method
         self._target = target
         self._head = head
         self._model = model
         self._services = services
+        self.known_ids = known_ids
+        """Of all services, for whoever checks what a strategy says."""
         self._headers: Mapping[str, str] | None = None
 
     @property

@@ -95,11 +95,6 @@ class Uses:
     def follow(self, made: Made) -> None:
         self.made = made
 
-    def sees_requests(self, service_id: str) -> bool:
-        """Whether the choice of a place goes by more than how busy each is."""
-        use = self.made.services.get((service_id, "balance"))
-        return use is not None and not _shipped(use, LEAST_BUSY)
-
     # --- asked by the core, in the middle of a step
 
     def placement(self, service: Service, places: list[Life]) -> list[Life]:

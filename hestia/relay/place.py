@@ -44,5 +44,5 @@ class Relayed:
         self.life = life
         self.no_wake = no_wake or NoWakeRules()
         self.tunnel_idle = tunnel_idle
-        self.sees_requests = False  # the choice of its place goes by the request
+        self.sees_requests = False  # there may be several places, and the choice may go by the request
         self.base_path = b""  # of its `base_url`: what the upstream sees before the target

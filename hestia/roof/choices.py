@@ -71,7 +71,7 @@ class Choices:
         """Puts the strategies of `made` in force, and gives the routes that go with them."""
         self.uses.follow(self.made)
         for id_, each in relayed.items():
-            each.sees_requests = self.uses.sees_requests(id_)
+            each.sees_requests = config.services[id_].replicas > 1
         return Chooser(config, keeper.fleet.services, relayed, self.made.routes, self.lists)
 
     def serve(self, shared: Shared) -> None:

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hestia import __version__
 from hestia.roof.choices import mistakes_in
 from hestia.rules.builtin import with_ollama, without_config
 from hestia.rules.checks import check
@@ -20,7 +19,7 @@ from hestia.rules.marks import MAX_BYTES, ConfigError, Mark, Mistake, Node, Scal
 from hestia.rules.overlay import Overlay
 from hestia.rules.settle import settle
 from hestia.rules.substitute import Substitution
-from hestia.words.not_yet import RENAMED
+from hestia.words.renamed import RENAMED
 from hestia.words.spec import Config
 
 DEFAULT_FILES = ("hestia_config.yml", "/etc/hestia/hestia_config.yml")
@@ -70,7 +69,7 @@ def _loaded(
     empty = root is None or (isinstance(root, Scalar) and root.null)
     overlay = Overlay(without_config() if root is None or empty else with_ollama(root), environ, _content, names)
     overlay.apply(flags)
-    decoder = Decoder(_folders(source), __version__, home=environ.get("HOME", ""), renamed=renamed)
+    decoder = Decoder(_folders(source), home=environ.get("HOME", ""), renamed=renamed)
     decoder.mistakes += [*composed.mistakes, *substitution.mistakes, *overlay.mistakes]
     decoder.warnings += overlay.warnings
     config = _decoded(overlay.root, decoder, names, Path(source).absolute().parent if source else Path.cwd())

@@ -9,34 +9,32 @@ from typing import Any, Literal, get_args, get_origin
 
 from msgspec import Struct
 
-from hestia.rules.paths import pattern_of
 from hestia.rules.shape import Hint, Key, is_struct, keys_of, kind_of, unwrap
 from hestia.words import spec
 from hestia.words.launch_spec import HttpCall, HttpStatus, JsonTest, Launch
-from hestia.words.not_yet import NOT_YET
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 MARKER = "<!-- From here on this page is made from hestia/words/spec.py: python -m hestia.roof.reference -->"
 
-_SECTIONS: tuple[tuple[str, str, type[Struct]], ...] = (
-    ("The file", "", spec.Document),
-    ("`log`", "log", spec.Log),
-    ("`tls`", "tls", spec.Tls),
-    ("`auth`", "auth", spec.Auth),
-    ("`auth.api_keys`, each", "auth.api_keys", spec.ApiKey),
-    ("`auth.dashboard`", "auth.dashboard", spec.Dashboard),
-    ("`limits`", "limits", spec.Limits),
-    ("`semaphore`", "semaphore", spec.Semaphore),
-    ("A service", "services.*", spec.Service),
-    ("A place: one of a service's `places`", "services.*.places", spec.Place),
-    ("`headers`", "services.*.headers", spec.HeaderRules),
-    ("`busy`", "services.*.busy", spec.Busy),
-    ("`no_wake`, each", "services.*.no_wake", spec.NoWake),
-    ("`no_wake`: `answer`", "services.*.no_wake.answer", spec.Answer),
-    ("A strategy, where it has options", "strategy", spec.StrategyUse),
-    ("A machine", "machines.*", spec.Machine),
-    ("`routes`, each", "routes", spec.Route),
-    ("`routes`: `match`", "routes.match", spec.RouteMatch),
+_SECTIONS: tuple[tuple[str, type[Struct]], ...] = (
+    ("The file", spec.Document),
+    ("`log`", spec.Log),
+    ("`tls`", spec.Tls),
+    ("`auth`", spec.Auth),
+    ("`auth.api_keys`, each", spec.ApiKey),
+    ("`auth.dashboard`", spec.Dashboard),
+    ("`limits`", spec.Limits),
+    ("`semaphore`", spec.Semaphore),
+    ("A service", spec.Service),
+    ("A place: one of a service's `places`", spec.Place),
+    ("`headers`", spec.HeaderRules),
+    ("`busy`", spec.Busy),
+    ("`no_wake`, each", spec.NoWake),
+    ("`no_wake`: `answer`", spec.Answer),
+    ("A strategy, where it has options", spec.StrategyUse),
+    ("A machine", spec.Machine),
+    ("`routes`, each", spec.Route),
+    ("`routes`: `match`", spec.RouteMatch),
 )
 _KINDS_OF_VALUE = {
     "duration": "duration",
@@ -79,17 +77,17 @@ def page(now: str) -> str:
 def reference() -> str:
     """Every key: what it takes, its default, its sentence."""
     lines: list[str] = []
-    for title, path, struct in _SECTIONS:
-        lines += [f"## {title}", "", *_table(path, struct), ""]
+    for title, struct in _SECTIONS:
+        lines += [f"## {title}", "", *_table(struct), ""]
     lines += ["## `launch`", "", "`kind` says which launcher it is, and with it which keys there are.", ""]
     for struct in get_args(Launch):
-        lines += [f"### `kind: {kind_of(struct)}`", "", _sentence(struct), "", *_table("launch", struct), ""]
+        lines += [f"### `kind: {kind_of(struct)}`", "", _sentence(struct), "", *_table(struct), ""]
     for title, struct in (
         ("A request of `kind: http`", HttpCall),
         ("Its `status`", HttpStatus),
         ("`running`", JsonTest),
     ):
-        lines += [f"### {title}", "", _sentence(struct), "", *_table("launch", struct), ""]
+        lines += [f"### {title}", "", _sentence(struct), "", *_table(struct), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -97,17 +95,12 @@ def _sentence(struct: type[Struct]) -> str:
     return (struct.__doc__ or "").split("\n", 1)[0]
 
 
-def _table(path: str, struct: type[Struct]) -> Iterator[str]:
+def _table(struct: type[Struct]) -> Iterator[str]:
     yield "| key | value | default | |"
     yield "| --- | --- | --- | --- |"
     for name, key in keys_of(struct).items():
         says = key.hint.says.replace("|", "\\|")
-        yield f"| `{name}` | {_value(key.hint)} | {_default(key)} | {says}{_later(path, name)} |"
-
-
-def _later(path: str, name: str) -> str:
-    pattern = pattern_of((*path.split("."), name)) if path else name
-    return " *(nothing yet in this version)*" if pattern in NOT_YET else ""
+        yield f"| `{name}` | {_value(key.hint)} | {_default(key)} | {says} |"
 
 
 def _value(hint: Hint) -> str:

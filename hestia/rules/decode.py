@@ -17,7 +17,7 @@ from hestia.rules.paths import Path, pattern_of, quoted, shown_path
 from hestia.rules.plain import plain_value
 from hestia.rules.scalars import READERS, milliseconds
 from hestia.rules.shape import Hint, Key, is_struct, keys_of, kind_of, unwrap
-from hestia.words.not_yet import NOT_YET, RENAMED
+from hestia.words.renamed import RENAMED
 from hestia.words.reads import Reads
 from hestia.words.spec import Document, Machine, Place, Service, StrategyUse
 
@@ -50,7 +50,7 @@ class Decoder:
     """One reading of one configuration, and what was found on the way."""
 
     def __init__(
-        self, folder: Callable[[Mark], str], version: str, *, home: str = "", renamed: Table[str, str] = RENAMED
+        self, folder: Callable[[Mark], str], *, home: str = "", renamed: Table[str, str] = RENAMED
     ) -> None:
         self.mistakes: list[Mistake] = []
         self.warnings: list[Mistake] = []
@@ -61,7 +61,6 @@ class Decoder:
         self.holds_secret = False
         self._folder = folder
         self._home = home
-        self._version = version
         self._renamed = renamed
 
     def mistake(self, mark: Mark, path: Path, words: str) -> Any:
@@ -248,9 +247,7 @@ class Decoder:
             return self._by_id(Machine, entry.node, path)
         if path == ("defaults",):
             return self._given(Service, entry.node, path)
-        value = self._milliseconds(entry.node, path) if in_ms else self._value(key.hint, entry.node, path)
-        self._not_yet(key, entry.mark, value, path)
-        return value
+        return self._milliseconds(entry.node, path) if in_ms else self._value(key.hint, entry.node, path)
 
     def _milliseconds(self, node: Node, path: Path) -> Any:
         self.marks[path] = node.mark
@@ -260,18 +257,6 @@ class Decoder:
             return milliseconds(node.text)
         except ValueError as error:
             return self.mistake(node.mark, path, f"{'the value' if node.tainted else quoted(node.text)} {error}")
-
-    def _not_yet(self, key: Key, mark: Mark, value: Any, path: Path) -> None:
-        pattern = pattern_of(path)
-        if (
-            value is BAD
-            or value == key.default
-            or (value is None and key.hint.shown == "auto")
-            or mark.source == BUILT_IN
-        ):
-            return
-        if pattern in NOT_YET:
-            self.warn(mark, path, f"is read, and does nothing yet in {self._version}")
 
     def _spelt(self, struct: type[Struct], node: Mapping, path: Path) -> dict[str, tuple[Key, Entry, bool]]:
         """Every entry under the one name of its key: old names and `X_ms` are other spellings of it."""

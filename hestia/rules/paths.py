@@ -1,4 +1,4 @@
-"""The path of a key, as people read it and as the tables of `words.not_yet` name it."""
+"""The path of a key, as people read it and as the table of `words.renamed` names it."""
 
 Path = tuple[str | int, ...]
 _LONGEST_PLAIN = 64

@@ -81,7 +81,7 @@ class Request(Protocol):
 
     @property
     def services(self) -> Sequence[Served]:
-        """The services that it may use, in the order of the configuration."""
+        """The services that its key may use, in the order of the configuration; another one that is chosen is 403."""
 
 
 class Place(Protocol):

@@ -137,9 +137,10 @@ def _options(offer: Offer, options: Mapping[str, Any]) -> Any:
 
 
 def route_makes_sense(arguments: Sequence[Any], result: Any) -> bool:
-    return result is None or (
-        isinstance(result, str) and any(service.id == result for service in arguments[0].services)
-    )
+    """A service that the caller's key may not use makes sense too: he is told so."""
+    request = arguments[0]
+    known = getattr(request, "known_ids", None) or [service.id for service in request.services]
+    return result is None or (isinstance(result, str) and result in known)
 
 
 def placement_makes_sense(arguments: Sequence[Any], result: Any) -> bool:

@@ -444,6 +444,24 @@ async def test_a_strategy_of_the_operator_chooses_the_service(tmp_path, source):
         assert [event["strategy"] for event in gateway.events if event["event"] == "strategy.failed"] == ["mine"]
 
 
+async def test_a_strategy_that_chooses_what_a_key_may_not_use_is_no_failure(tmp_path):
+    write(tmp_path, "def f(request):\n    return 'b'\n\ndef register_strategy(r):\n    r.add('mine', f, kind='route')\n")
+    async with Upstream() as a, Upstream() as b, running(named(a, b), routes=MINE[:1], strategies_dir=str(tmp_path), auth=AUTH) as gateway:
+        assert problem(await gateway.ask(get("/r", SOME))) == (403, "forbidden")
+        assert (await gateway.ask(get("/r", ALL))).status == 200
+        assert not [event for event in gateway.events if event["event"] == "strategy.failed"]
+
+
+async def test_of_two_services_with_one_model_a_key_gets_the_one_that_it_opens():
+    async with Upstream() as a, Upstream() as b:
+        services = {"b": {"base_url": b.base_url}, "a": {"base_url": a.base_url}}
+        async with running(services, auth=AUTH) as gateway:
+            gateway.gateway.choices.lists.known.update(a=("m",), b=("m",))
+            assert (await gateway.ask(post(chat("m"), SOME))).status == 200
+            assert (await gateway.ask(post(chat("m"), ALL))).status == 200
+            assert (len(a.requests()), len(b.requests())) == (1, 1)
+
+
 async def test_a_client_that_leaves_while_a_strategy_thinks_leaves_nothing_behind(tmp_path):
     write(tmp_path, ASYNC.replace("0.01", "60"))
     async with Upstream() as a, running(named(a), routes=MINE[:1], strategies_dir=str(tmp_path)) as gateway:

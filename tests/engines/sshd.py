@@ -1,4 +1,4 @@
-"""A real sshd on a free loopback port, with keys of the test's own; it sees an empty /run."""
+"""A real sshd on a free port of a loopback address, with keys of the test's own; it sees an empty /run."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 WITHIN_S = 20
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CONFIG = """
-ListenAddress 127.0.0.1
+ListenAddress {address}
 Port {port}
 HostKey {folder}/host
 AuthorizedKeysFile {folder}/user.pub
@@ -31,18 +31,19 @@ def program(name, package):
 
 
 class Sshd:
-    def __init__(self, folder):
+    def __init__(self, folder, address="127.0.0.1"):
         self.folder = folder
+        self.address = address
         self.process = None
         with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
+            one.bind((address, 0))
             self.port = one.getsockname()[1]
         for name in ("host", "user"):
             argv = [program("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
             subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
         kind, key, *_ = (folder / "host.pub").read_text().split()
-        (folder / "known").write_text(f"[127.0.0.1]:{self.port} {kind} {key}\n")
-        (folder / "config").write_text(CONFIG.format(port=self.port, folder=folder))
+        (folder / "known").write_text(f"[{address}]:{self.port} {kind} {key}\n")
+        (folder / "config").write_text(CONFIG.format(address=address, port=self.port, folder=folder))
 
     def command(self):
         """ssh, and what stands before the launcher's own words."""
@@ -60,7 +61,7 @@ class Sshd:
         end = time.monotonic() + WITHIN_S
         while time.monotonic() < end and self.process.poll() is None:
             with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", self.port)) == 0:
+                if one.connect_ex((self.address, self.port)) == 0:
                     return
             time.sleep(0.02)
         raise AssertionError(f"sshd did not come up: {(self.folder / 'log').read_text()}")

@@ -5,13 +5,10 @@ import time
 
 import pytest
 
-from hestia import __version__
 from hestia.roof.config import load, load_text
 from hestia.rules.marks import ConfigError
-from hestia.words.not_yet import NOT_YET
 from tests.house.tree import ROOT
 
-SOME = {"models": "['llama*']", "cost_per_hour": 1}
 A = "services:\n  a: {base_url: 'http://127.0.0.1:9000'}\n"
 
 
@@ -171,20 +168,9 @@ def test_a_lock_is_taken_as_it_is_written(key):
     assert load_text(f"auth: {{{key}}}\n").warnings == ()
 
 
-@pytest.mark.parametrize("pattern", sorted(key for key in NOT_YET if key.startswith("services.*.")))
-def test_a_key_that_does_nothing_yet_says_so(pattern):
-    name = pattern.removeprefix("services.*.")
-    said = A.replace("}", f", {name}: {SOME.get(name, 'round_robin')}}}")
-    assert load_text(said).warnings == (
-        f"hestia_config.yml:2:42: services.a.{name}: is read, and does nothing yet in {__version__}",
-    )
-
-
-def test_a_key_that_says_its_default_needs_no_warning():
-    assert (
-        load_text(A.replace("}", ", idle_timeout: 10m, launch: null, keep_warm: [], queue_timeout: auto}")).warnings
-        == ()
-    )
+def test_what_is_understood_is_no_warning():
+    said = A.replace("}", ", idle_timeout: 10m, launch: null, keep_warm: [], queue_timeout: auto, balance: round_robin}")
+    assert load_text(said).warnings == ()
 
 
 def test_mistakes_come_in_the_order_of_the_file():

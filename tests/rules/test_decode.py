@@ -14,7 +14,7 @@ A = "services:\n  a:\n    base_url: http://127.0.0.1:9000\n"
 
 
 def decoded(text, **kw):
-    decoder = Decoder(lambda _: "/etc/hestia", "0.1.0", home="/users/me", **kw)
+    decoder = Decoder(lambda _: "/etc/hestia", home="/users/me", **kw)
     return decoder.document(compose(text, "f").node), decoder
 
 

@@ -16,7 +16,6 @@ from hestia.telemetry.log import Log
 from hestia.words.states import Found
 from tests.support.wire import DEADLINE, Message, Wire, dial
 
-
 OTHERS = ("service.", "machine.")
 """What went wrong there is no mistake of the gateway's."""
 
