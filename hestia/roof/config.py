@@ -17,6 +17,7 @@ from hestia.rules.checks import check
 from hestia.rules.decode import Decoder
 from hestia.rules.marks import MAX_BYTES, ConfigError, Mark, Mistake, Node, Scalar, compose
 from hestia.rules.overlay import Overlay
+from hestia.rules.paths import Path as KeyPath
 from hestia.rules.settle import settle
 from hestia.rules.substitute import Substitution
 from hestia.words.renamed import RENAMED
@@ -31,6 +32,8 @@ class Loaded(NamedTuple):
     config: Config
     warnings: tuple[str, ...]
     source: str | None
+    marks: Mapping[KeyPath, Mark] = {}
+    """Where each key was said that was said at all."""
 
 
 def load(path: str | None, environ: Mapping[str, str], *, flags: Mapping[str, object] | None = None) -> Loaded:
@@ -76,7 +79,17 @@ def _loaded(
     if decoder.mistakes:
         raise ConfigError(sorted(decoder.mistakes, key=_order))
     warnings = [*_permissions(source, decoder), *sorted(decoder.warnings, key=_order)]
-    return Loaded(_with_folders(config, environ), tuple(map(str, warnings)), None if empty else source)
+    found = None if empty else source
+    return Loaded(_with_folders(config, environ), tuple(map(str, warnings)), found, decoder.marks)
+
+
+def said_at(marks: Mapping[KeyPath, Mark], path: KeyPath) -> str:
+    """FILE:LINE:COLUMN, a variable, a flag, or `default`. A service may have it from `defaults`, and as `_ms`."""
+    *above, last = path
+    names = [path, (*above, f"{last}_ms")]
+    if len(path) > 2 and path[0] == "services":  # noqa: PLR2004 - a key of a service
+        names += [("defaults", *path[2:]), ("defaults", *path[2:-1], f"{last}_ms")]
+    return next((str(marks[name]) for name in names if name in marks), "default")
 
 
 def _order(mistake: Mistake) -> tuple[bool, int, int]:

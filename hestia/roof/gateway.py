@@ -16,6 +16,8 @@ from hestia.store.opening import NewerSchema
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hestia.core.fleet import Fleet
     from hestia.core.life import Life
     from hestia.doors.control import Control
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from hestia.roof.house import Rooms
     from hestia.roof.reload import Reload
     from hestia.roof.ways import Ways
+    from hestia.rules.marks import Mark
+    from hestia.rules.paths import Path
     from hestia.store.store import Store
     from hestia.telemetry.bulletin import Bulletin
     from hestia.words.spec import Config
@@ -64,6 +68,7 @@ class Gateway:
         self.control: Control
         self.reload: Reload
         self.rooms: Rooms
+        self.marks: Mapping[Path, Mark] = {}  # where each key was said
         self.warnings: list[str] = []
         self._lock: IO[str] | None = None
         self._empty = asyncio.Event()

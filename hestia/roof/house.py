@@ -12,6 +12,7 @@ from hestia.doors.verbs_answers import Checked, Inflight
 from hestia.doors.verbs_archive import StoreArchive
 from hestia.doors.verbs_house import House
 from hestia.doors.verbs_settings import effective
+from hestia.roof.config import said_at
 from hestia.rules.marks import ConfigError
 from hestia.store.reader import Reader
 from hestia.telemetry import figures, prometheus
@@ -189,8 +190,8 @@ class Settings:
             raise _no_file()
         return await self._gateway.reload()
 
-    def _source_of(self, _path: Path) -> str:
-        return self.source or "default"
+    def _source_of(self, path: Path) -> str:
+        return said_at(self._gateway.marks, path)
 
 
 def _no_file() -> Refusal:

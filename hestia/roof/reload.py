@@ -79,6 +79,7 @@ class Reload:
         self._around.step("reload.bound")
         # From here on nothing can go wrong, and until the last line nothing waits.
         gateway.config = config
+        gateway.marks = loaded.marks
         gateway.ways.follow(ways)
         changes = gateway.keeper.adopt(config)
         gateway.relayed = relayed_of(config, gateway.keeper, gateway.relayed)

@@ -91,6 +91,7 @@ async def _serve(loaded: Loaded, load_again: Callable[[], Loaded], log: Log, wri
         load=load_again,
         notify=notify,
     )
+    gateway.marks = loaded.marks
     gateway.listening.handed = inherited(os.environ)
     await gateway.open()
     notify.ready()

@@ -17,8 +17,8 @@ from hestia.rules.paths import Path, pattern_of, quoted, shown_path
 from hestia.rules.plain import plain_value
 from hestia.rules.scalars import READERS, milliseconds
 from hestia.rules.shape import Hint, Key, is_struct, keys_of, kind_of, unwrap
-from hestia.words.renamed import RENAMED
 from hestia.words.reads import Reads
+from hestia.words.renamed import RENAMED
 from hestia.words.spec import Document, Machine, Place, Service, StrategyUse
 
 __all__ = ["BAD", "BUILT_IN", "ConfigError", "Decoder", "Mistake", "Named", "Path", "shown_path"]

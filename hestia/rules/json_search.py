@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 4096
 """A name or a value that is longer, as it stands in the text, is none that anybody looks for."""
-MOST_STEPS: Final = 1_000_000
+MOST_STEPS: Final = 100_000
 """A text of nothing but brackets costs a step for each: after so many nothing more is looked for."""
 
 BLANK: Final = re.compile(rb"[ \t\r\n]*+")

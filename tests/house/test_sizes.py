@@ -16,6 +16,7 @@ TESTED_AT: dict[str, str] = {
     "hestia/cli/doctor_services.py": "tests/cli/test_doctor.py",
     "hestia/cli/doctor_world.py": "tests/cli/test_doctor.py",
     "hestia/doors/answering.py": "tests/doors/test_front.py",  # one class in three files, tested over sockets
+    "hestia/keeper/outside.py": "tests/keeper/test_keeper.py",  # a tuple of callables, filled by the roof
     "hestia/doors/connection.py": "tests/doors/test_front.py",  # one class in two files, tested over sockets
     "hestia/ports.py": "tests/support/conformance.py",  # Protocols: every launcher passes one suite
     "hestia/words/run.py": "tests/words/test_spec.py",

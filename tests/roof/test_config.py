@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hestia.roof.config import load, load_text
+from hestia.roof.config import load, load_text, said_at
 from hestia.rules.marks import ConfigError
 from tests.house.tree import ROOT
 
@@ -177,3 +177,17 @@ def test_mistakes_come_in_the_order_of_the_file():
     with pytest.raises(ConfigError) as caught:
         load_text("default_service: b\nlog: {level: x}\nzebra: 1\n" + A + "  c: {}\n")
     assert [mistake.mark.line for mistake in caught.value.mistakes] == [1, 2, 3, 6]
+
+
+def test_where_each_setting_was_said_is_known():
+    text = "log: {level: debug}\ndefaults: {idle_timeout: 5m}\nservices:\n  a: {base_url: http://127.0.0.1:1, retry_delay_ms: 5}\n"
+    marks = load_text(text, name="c.yml", environ={"HESTIA__RETENTION": "5d"}).marks
+    said = [
+        (("log", "level"), "c.yml:1:14"),
+        (("services", "a", "idle_timeout"), "c.yml:2:26"),
+        (("services", "a", "retry_delay"), "c.yml:4:52"),
+        (("retention",), "HESTIA__RETENTION"),
+        (("services", "a", "queue_size"), "default"),
+        (("listen",), "default"),
+    ]
+    assert [(path, said_at(marks, path)) for path, _ in said] == said

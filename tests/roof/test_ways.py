@@ -37,9 +37,11 @@ async def test_a_request_says_which_gateway_it_came_through():
 
 @pytest.mark.parametrize(("verify", "status"), [(True, 502), (False, 200), (CERTIFICATE, 200)])
 async def test_the_certificate_of_an_upstream_counts_as_configured(verify, status):
-    async with Upstream(tls=server_side()) as upstream:
-        async with running({"a": {"base_url": upstream.base_url, "tls_verify": verify}}) as run:
-            assert (await run.ask(GET % b"/services/a/")).status == status
+    async with (
+        Upstream(tls=server_side()) as upstream,
+        running({"a": {"base_url": upstream.base_url, "tls_verify": verify}}) as run,
+    ):
+        assert (await run.ask(GET % b"/services/a/")).status == status
 
 
 def test_one_context_serves_all_addresses_of_a_service():

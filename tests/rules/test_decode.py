@@ -90,7 +90,8 @@ def test_one_may_stand_for_a_list_of_one_where_it_says_so():
 
 def test_a_strategy_is_a_name_or_a_name_with_options():
     assert service("    balance: round_robin\n").balance.name == "round_robin"
-    assert service("    balance: {name: mine, options: {a: [1, on]}}\n").balance.options == {"a": [1, "on"]}
+    given, _ = decoded(A + "    balance: {name: mine, options: {a: [1, on]}}\n")
+    assert given["services"]["a"]["balance"].options == {"a": [1, "on"]}
 
 
 def test_launchers_are_told_apart_by_their_kind():
