@@ -185,7 +185,7 @@ def test_where_each_setting_was_said_is_known():
     said = [
         (("log", "level"), "c.yml:1:14"),
         (("services", "a", "idle_timeout"), "c.yml:2:26"),
-        (("services", "a", "retry_delay"), "c.yml:4:52"),
+        (("services", "a", "retry_delay"), "c.yml:4:53"),
         (("retention",), "HESTIA__RETENTION"),
         (("services", "a", "queue_size"), "default"),
         (("listen",), "default"),
