@@ -73,7 +73,7 @@ types: setup ## mypy --strict
 test: lint types ## lint, types and every test that needs no engine
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-engines: setup ## the tests that need real engines (nginx) or minutes; never skips
+test-engines: setup ## the tests that need real engines or minutes; never skips
 	@$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
 
 bench: setup ## Hestia beside its peers, in half an hour (BENCH_ARGS=--quick: 90 s)

@@ -113,7 +113,7 @@ def control(rig: Rig, _: Running) -> Sample:
         socket = running.site.folder / "control.sock"
 
         def beside(_: float) -> Sample:
-            figures = rig.load("control", socket, CLIENTS, 1000)
+            figures = rig.load("control", socket, CLIENTS, 1000, aside=True)
             return {"control_s": figures["seconds"], "control_p95_ms": figures["p95_ms"]}
 
         return at_half(rig, running, beside)

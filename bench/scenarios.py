@@ -43,8 +43,8 @@ class Rig(NamedTuple):
     def fresh(self, peer: Peer, name: str) -> Running:
         return start(peer, self.folder / name, self.packages, self.upstreams, self.cores)
 
-    def load(self, *words: object, limit: float = 180.0) -> Sample:
-        """One of our own clients. Raises RuntimeError with its words."""
+    def load(self, *words: object, limit: float = 180.0, aside: bool = False) -> Sample:
+        """One of our own clients. `aside`: it gives way to wrk on their core. Raises RuntimeError with its words."""
         command = [sys.executable, "-m", "bench.load", *map(str, words)]
         try:
             done = subprocess.run(
@@ -55,7 +55,7 @@ class Rig(NamedTuple):
                 text=True,
                 check=False,
                 timeout=limit,
-                preexec_fn=lambda: settle(self.cores.load),
+                preexec_fn=lambda: settle(self.cores.load, aside=aside),
             )
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"the load did not end within {limit:g} s") from None

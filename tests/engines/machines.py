@@ -17,7 +17,7 @@ from hestia.launchers.wake_on_lan import magic_packet
 from tests.engines.sshd import Sshd, program
 
 BROADCAST = "127.255.255.255"
-SERVER = '''
+SERVER = """
 import http.server, os, sys, time
 
 address, port, words, hold = sys.argv[1:]
@@ -37,7 +37,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 
 http.server.ThreadingHTTPServer((address, int(port)), Answer).serve_forever()
-'''
+"""
 
 
 def free_port(address):

@@ -4,11 +4,13 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hestia.rules.dispatch import read_dispatch
 from hestia.words.refusal import Refusal
+
+QUIETLY = settings(deadline=None, suppress_health_check=list(HealthCheck))  # a busy machine is no mistake
 
 NEVER = frozenset({"connection", "content-length"})
 
@@ -70,6 +72,7 @@ def test_what_may_not_be_said_is_told(fields, words):
     assert words in told.value.detail
 
 
+@QUIETLY
 @given(st.one_of(st.binary(max_size=60), st.dictionaries(st.sampled_from(["service", "method", "path", "query", "headers", "body", "timeout"]), st.one_of(st.text(max_size=9), st.floats(), st.none(), st.dictionaries(st.text(max_size=5), st.text(max_size=5)))).map(lambda said: json.dumps(said).encode())))  # fmt: skip
 def test_whatever_comes_it_is_a_request_or_a_refusal(data):
     with suppress(Refusal):

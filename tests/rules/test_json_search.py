@@ -4,10 +4,12 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hestia.rules.json_search import LONGEST, MOST_STEPS, JsonSearch
+
+QUIETLY = settings(deadline=None, suppress_health_check=list(HealthCheck))  # a busy machine is no mistake
 
 names = st.sampled_from(["model", "stream", "a", "options", "mod", "x.y", "", "ünï", '"', "\\", "model "])
 plain = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20))
@@ -38,6 +40,7 @@ def expected(thing: object, field: str) -> object:
     return thing if isinstance(thing, str) else json.dumps(thing)
 
 
+@QUIETLY
 @given(thing=objects, ascii_only=st.booleans(), indent=st.sampled_from([None, 2]), cuts=st.lists(st.integers(0, 400), max_size=6))
 def test_it_finds_what_json_loads_finds_wherever_the_text_is_cut(thing, ascii_only, indent, cuts):
     text = json.dumps(thing, ensure_ascii=ascii_only, indent=indent).encode()
@@ -46,6 +49,7 @@ def test_it_finds_what_json_loads_finds_wherever_the_text_is_cut(thing, ascii_on
         assert search.found.get(field, ...) == expected(thing, field)
 
 
+@QUIETLY
 @given(thing=objects)
 def test_it_finds_the_same_byte_by_byte(thing):
     text = json.dumps(thing).encode()
@@ -53,6 +57,7 @@ def test_it_finds_the_same_byte_by_byte(thing):
     assert {field: search.found.get(field, ...) for field in FIELDS} == {field: expected(thing, field) for field in FIELDS}
 
 
+@QUIETLY
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=4))
 def test_whatever_comes_it_neither_fails_nor_waits_for_ever(text, cuts):
     for body in (text, b"{" + text, b'{"model":' + text, b'{"x":' + text):

@@ -1,10 +1,12 @@
 """A field of a form, found while it streams in."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hestia.rules.multipart_search import LONGEST_VALUE, MOST_PARTS, MultipartSearch, boundary_of
+
+QUIETLY = settings(deadline=None, suppress_health_check=list(HealthCheck))  # a busy machine is no mistake
 
 B = b"sep"
 
@@ -32,6 +34,7 @@ FILE = part(b"file", b'\r\n--se\x00--sep"model"\r\n--sepx\r\n' * 50, b'; filenam
 WHISPER = form(FILE, part(b"language", b"de"), part(b"model", b"whisper-1"), part(b"model", b"other"))
 
 
+@QUIETLY
 @given(st.lists(st.integers(0, len(WHISPER)), max_size=8))
 def test_the_field_is_found_behind_a_file_wherever_the_form_is_cut(cuts):
     assert searched(WHISPER, cuts).value == "whisper-1"
@@ -80,6 +83,7 @@ def test_a_form_of_nothing_but_parts_is_given_up():
     assert search.value is None
 
 
+@QUIETLY
 @given(st.binary(max_size=100))
 def test_whatever_comes_it_does_not_fail(text):
     assert searched(b"--sep\r\n" + text).done
