@@ -189,4 +189,5 @@ class Answering(Connection):
             exchange.bytes_out,
             outcome,
             exchange.lease.number if exchange.lease is not None else 0,
+            exchange.head.trace,
         )

@@ -31,6 +31,7 @@ LENGTH = re.compile(rb"[0-9]{1,18}+")
 LONE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 # a request id of a client that we keep: 1 to 128 visible ASCII characters
 REQUEST_ID = re.compile(rb"[!-~]{1,128}+")
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")  # Trace Context, 3.2
 UPGRADE = re.compile(TOKEN + rb"++(?:/" + TOKEN + rb"++)?")
 
 LONGEST_CHUNK_LINE = 4096

@@ -13,6 +13,7 @@ from hestia.h1.grammar import (
     REQUEST_ID,
     REQUEST_LINE,
     REQUEST_LINE_BEGUN,
+    TRACEPARENT,
     UPGRADE,
     BadMessage,
     values,
@@ -34,7 +35,7 @@ FORWARDING = frozenset(
         b"forwarded",
     )
 )
-READ_AND_CROSS = frozenset((b"x-api-key", b"authorization"))
+READ_AND_CROSS = frozenset((b"x-api-key", b"authorization", b"traceparent"))
 READ_AND_WRITTEN = frozenset((b"cdn-loop", b"expect", b"hestia-wait", b"origin", b"referer", b"x-request-id"))
 OURS = HOP_BY_HOP | FORWARDING | ONCE | READ_AND_CROSS | READ_AND_WRITTEN
 """Names that we read, write or take away; any other crosses as it is."""
@@ -64,6 +65,7 @@ class RequestHead:
         "request_id",
         "sleepy",
         "sleepy_for",
+        "trace",
         "upgrade",
         "wish",
     )
@@ -85,6 +87,8 @@ class RequestHead:
         request_id = named.get(b"x-request-id")
         self.request_id = request_id if request_id is not None and REQUEST_ID.fullmatch(request_id) else None
         self.wish = named.get(b"hestia-wait")
+        traced = TRACEPARENT.match(named[b"traceparent"]) if b"traceparent" in named else None
+        self.trace = traced[1] if traced is not None else b""  # the trace's id
         self.cross_for: object = None
         self.crossed = b""
         self.sleepy_for: object = None  # the `no_wake` rules that `sleepy` speaks of: which of them fit the block

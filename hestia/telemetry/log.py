@@ -82,8 +82,12 @@ class Log:
         bytes_in: int,
         bytes_out: int,
         outcome: str,
+        trace: bytes = b"",
     ) -> None:
-        """The line of one exchange, without its query. `service`, `client` and `outcome` are our own words."""
+        """The line of one exchange, without its query. `service`, `client` and `outcome` are our own words.
+
+        `trace` is a trace id of hex digits, or nothing.
+        """
         query = path.find(b"?")
         if query >= 0:
             path = path[:query]
@@ -93,23 +97,24 @@ class Log:
             method = _escaped(method)
         if _UNSAFE(request_id):
             request_id = _escaped(request_id)
-        self._write(
-            (_ACCESS_CONSOLE if self._console else _ACCESS_JSON)
-            % (
-                self.stamp(),
-                service.encode(),
-                method,
-                path,
-                status,
-                client.encode("ascii", "replace"),
-                request_id,
-                total_s * 1e3,
-                overhead_s * 1e3,
-                bytes_in,
-                bytes_out,
-                outcome.encode(),
-            )
+        line = (_ACCESS_CONSOLE if self._console else _ACCESS_JSON) % (
+            self.stamp(),
+            service.encode(),
+            method,
+            path,
+            status,
+            client.encode("ascii", "replace"),
+            request_id,
+            total_s * 1e3,
+            overhead_s * 1e3,
+            bytes_in,
+            bytes_out,
+            outcome.encode(),
         )
+        if trace:
+            last = b" trace_id=%b\n" if self._console else b',"trace_id":"%b"}\n'
+            line = line[: -1 if self._console else -2] + last % trace
+        self._write(line)
 
     def stamp(self) -> bytes:
         """Now, as RFC 3339 in UTC with milliseconds. The part up to the second is kept while it lasts."""

@@ -36,6 +36,7 @@ class AccessLine(Protocol):
         bytes_in: int,
         bytes_out: int,
         outcome: str,
+        trace: bytes,
         /,
     ) -> None: ...
 
@@ -136,8 +137,9 @@ class Tally:
         bytes_out: int,
         outcome: str,
         place: int = 0,
+        trace: bytes = b"",
     ) -> None:
-        """Add one exchange that is over.
+        """Add one exchange that is over. `trace` is the trace id of its `traceparent`.
 
         status: what was sent, 0 if nothing was. outcome: "ok", "client_left", "broken" or the code of a refusal.
         """
@@ -173,4 +175,5 @@ class Tally:
                 bytes_in,
                 bytes_out,
                 outcome,
+                trace,
             )

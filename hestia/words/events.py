@@ -144,6 +144,7 @@ EVENTS: dict[str, Kind] = {
             "bytes_in",
             "bytes_out",
             "outcome",
+            "trace_id",
         ),
     ),
     "request.malformed": Kind(

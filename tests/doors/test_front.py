@@ -415,3 +415,12 @@ async def test_an_idle_connection_costs_no_task():
         assert len(asyncio.all_tasks()) == before
         for client in clients:
             client.close()
+
+
+async def test_the_trace_of_a_request_passes_and_its_id_is_in_the_access_line():
+    trace = b"4bf92f3577b34da6a3ce929d0e0e4736"
+    async with Upstream() as upstream, running({"a": {"base_url": upstream.base_url}}) as gateway:
+        await gateway.ask(req(b"traceparent: 00-%b-00f067aa0ba902b7-01" % trace))
+        await gateway.ask(req(b"traceparent: nonsense"))
+        assert [request.get(b"traceparent") for request in upstream.requests()] == [b"00-%b-00f067aa0ba902b7-01" % trace, b"nonsense"]
+        assert [event.get("trace_id") for event in gateway.events if event["event"] == "request"] == [trace.decode(), None]

@@ -55,6 +55,7 @@ class TestAccess:
         checked = access(target(certificate_authority=CERTIFICATE, tls_server_name="other")).tls
         assert checked.context.verify_mode is ssl.CERT_REQUIRED
         assert checked.server_name == "other"
+        assert not checked.context.verify_flags & ssl.VERIFY_X509_STRICT
         assert len(checked.context.get_ca_certs()) == 1
         assert access(target(insecure_skip_tls_verify=True)).tls.context.verify_mode is ssl.CERT_NONE
 

@@ -64,7 +64,7 @@ def test_the_access_line_gets_the_same_figures_from_whoever_listens():
     lines = []
     tally = Tally(["a"], lambda *figures: lines.append(figures))
     end(tally)
-    assert lines == [("a", 200, b"GET", b"/x?q=1", "127.0.0.1", b"id", 0.003, 40e-6, 10, 20, "ok")]
+    assert lines == [("a", 200, b"GET", b"/x?q=1", "127.0.0.1", b"id", 0.003, 40e-6, 10, 20, "ok", b"")]
     tally.listen(None)
     end(tally)
     assert len(lines) == 1
