@@ -197,13 +197,13 @@ COMMON: Final = (
     Scenario("get-64-same", "small GET, 64 connections, constant headers", RPS, small(64, varied=False)),
     Scenario(
         "get-1",
-        "small GET, 1 connection, one of ten headers changes: added p95",
+        "added p95, 1 connection, one of ten headers changes",
         Measure("p95_us", "us added", added=True),
         small(1, varied=True),
     ),
     Scenario(
         "get-1-same",
-        "small GET, 1 connection, constant headers: added p95",
+        "added p95, 1 connection, constant headers",
         Measure("p95_us", "us added", added=True),
         small(1, varied=False),
     ),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -84,7 +83,7 @@ class KubernetesLauncher:
 
     async def stop(self, run: Run) -> None:
         """Returns when the last pod has ended, as far as it may be seen."""
-        api = await self._api(_launch(run))
+        api = await self._api(_launch(run, stop=True))
         try:
             if (await _look_up(api)).spec.replicas:
                 await _scaled(api, 0)
@@ -109,6 +108,8 @@ class KubernetesLauncher:
                 found = await _look_up(api)
                 if _is_ready(found):
                     return None if any("readinessProbe" in each for each in found.containers) else ""
+                if found.status.observed_generation < found.metadata.generation:
+                    return "the cluster has not acted on its new scale yet"
                 ready, wanted = found.status.ready_replicas, found.spec.replicas
                 return f"{ready} of {wanted} pods are ready{await _reason(api, found)}"
         except LaunchFailed as failed:
@@ -187,25 +188,25 @@ class Look:
     def __init__(self, api: Api, pace: Pace) -> None:
         self._api = api
         self._pace = pace
-        self._end = -inf  # the first look has no patience
+        self._clock = asyncio.get_running_loop().time
+        self._end = self._clock() + pace.patience  # it has just answered
 
     async def __call__(self) -> tuple[Workload, list[Pod] | None]:
         """Pods are None when they may not be seen."""
-        clock = asyncio.get_running_loop().time
         while True:
             try:
                 found = await _look_up(self._api), await _pods(self._api)
             except ClusterDown:
-                if clock() >= self._end:
+                if self._clock() >= self._end:
                     raise
                 await asyncio.sleep(self._pace.look)
             else:
-                self._end = clock() + self._pace.patience
+                self._end = self._clock() + self._pace.patience
                 return found
 
 
-def _launch(run: Run) -> KubernetesLaunch:
-    for way in (run.launch, run.stop_with):
+def _launch(run: Run, *, stop: bool = False) -> KubernetesLaunch:
+    for way in (run.stop_with, run.launch) if stop else (run.launch, run.stop_with):
         if isinstance(way, KubernetesLaunch):
             return way
     raise LaunchFailed("no Kubernetes workload has a part in it")

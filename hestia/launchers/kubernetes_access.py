@@ -97,7 +97,7 @@ def _tls(cluster: Cluster, certificate: bytes | None, key: bytes | None) -> ssl.
     ca = pem(cluster.certificate_authority_data, cluster.certificate_authority, "certificate authority")
     try:
         context = ssl.create_default_context(cadata=ca.decode() if ca is not None else None)
-        # From Python 3.13 on the default; clusters' own authorities often lack what it asks for, and kubectl takes them.
+        # The default from Python 3.13 on; authorities of clusters often lack what it asks for, and kubectl takes them.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if cluster.insecure_skip_tls_verify:
             context.check_hostname = False

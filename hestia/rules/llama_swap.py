@@ -36,6 +36,11 @@ MOST_TOLD: Final = 5
 PATHS: Final = ("/v1/*", "/rerank", "/reranking", "/infill", "/completion", "/completions", "/sdapi/v1/*")
 """Where llama-swap finds the model in the request."""
 LEVELS: Final = {"debug": "debug", "info": "info", "warn": "warning", "error": "error"}
+KINDS_OF_KEYS: Final = {
+    **dict.fromkeys(("macros", "hooks", "routing", "matrix"), dict),
+    **dict.fromkeys(("healthCheckTimeout", "globalTTL", "unloadTimeout"), int),
+    "apiKeys": list,
+}
 NOT_OURS: Final = {
     "startPort": "a free port is chosen at each start",
     "logTimeFormat": "times in the log are RFC 3339",
@@ -184,6 +189,7 @@ class _Import:
     def _router(self) -> dict[str, Any]:
         """The two spellings there are."""
         routing = mapping(self._said.get("routing"))
+        self._reading.unknown(routing, ("routing",), {"scheduler", "router"})
         if routing.get("scheduler"):
             self._reading.note(("routing", "scheduler"), "waiters go in the order they came, whatever they wait for")
         router = mapping(routing.get("router"))
@@ -207,6 +213,7 @@ class _Import:
         return groups
 
     def _matrix(self, said: dict[str, Any], path: Path) -> Pairs:
+        self._reading.unknown(said, path, {"vars", "evict_costs", "sets"})
         if said.get("evict_costs"):
             self._reading.note((*path, "evict_costs"), "what was used least recently gives way first")
         names = {str(short): str(model) for short, model in mapping(said.get("vars")).items()}
@@ -226,7 +233,10 @@ class _Import:
 
     def _hooks(self) -> None:
         """What is loaded at the start. Only what nothing swaps out may always be warm, else nothing else could run."""
-        startup = mapping(mapping(self._said.get("hooks")).get("on_startup"))
+        hooks = mapping(self._said.get("hooks"))
+        startup = mapping(hooks.get("on_startup"))
+        self._reading.unknown(hooks, ("hooks",), {"on_startup"})
+        self._reading.unknown(startup, ("hooks", "on_startup"), {"preload"})
         for name in several(startup.get("preload")):
             path: Path = ("hooks", "on_startup", "preload")
             model = self._names.get(str(name))
@@ -239,6 +249,9 @@ class _Import:
                 self._reading.note(path, words)
 
     def _rest(self) -> None:
+        self._reading.expect(self._said, (), KINDS_OF_KEYS)
+        if str(self._said.get("logLevel", "info")) not in LEVELS:
+            self._reading.note(("logLevel",), "is no level that llama-swap knows")
         read = {"models", "macros", "apiKeys", "groups", "matrix", "routing", "hooks", "peers", "healthCheckTimeout"}
         read |= {"globalTTL", "unloadTimeout", "logLevel"}
         for key in self._said:

@@ -29,6 +29,11 @@ MODEL_NOT_OURS: Final = {
     "unlisted": "/v1/models lists every name",
     "sendLoadingState": "a request is held until its service is ready, and a browser is shown a page",
 }
+KINDS_OF_KEYS: Final = {
+    **dict.fromkeys(("macros", "filters", "timeouts"), dict),
+    **dict.fromkeys(("aliases", "env"), list),
+    **dict.fromkeys(("ttl", "unloadTimeout", "concurrencyLimit"), int),
+}
 
 
 class General(NamedTuple):
@@ -60,6 +65,7 @@ class Model:
         self._reading.note((*self._path, key), words)
 
     def service(self) -> dict[str, Any]:
+        self._reading.expect(self._keys, self._path, KINDS_OF_KEYS)
         service = self._addresses()
         service["launch"] = self._launch()
         if "ttl" in self._keys and whole(self._keys["ttl"], -1) >= 0:

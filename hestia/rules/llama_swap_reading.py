@@ -10,6 +10,7 @@ from hestia.rules.llama_swap_text import without_variables
 from hestia.rules.paths import Path
 
 TIMEOUTS: Final = {"connect": "connect_timeout", "responseHeader": "response_timeout"}
+KINDS: Final = {dict: "mapping", list: "list", int: "whole number", str: "text"}
 FILTERS: Final = "bodies are passed as they are: the clients, or the program's own flags, must say it"
 
 
@@ -62,6 +63,12 @@ class Reading:
     def filters(self, said: Any, path: Path) -> None:
         for key in mapping(said):
             self.note((*path, key), FILTERS)
+
+    def expect(self, keys: Mapping[str, Any], path: Path, kinds: Mapping[str, type]) -> None:
+        """What is of another kind than it should be is left out, and said."""
+        for key, kind in kinds.items():
+            if keys.get(key) is not None and not isinstance(keys[key], kind):
+                self.note((*path, key), f"is no {KINDS[kind]}, and was left out")
 
     def unknown(self, keys: Mapping[str, Any], path: Path, known: set[str]) -> None:
         for key in keys:

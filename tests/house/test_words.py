@@ -18,6 +18,7 @@ MACHINE = re.compile(
 MAY_NAME = {
     "Makefile": "`make lock` tells uv to write no address",
     "tests/house/test_words.py": "this test",
+    "tests/engines/test_unit.py": "a unit of root's, in a namespace whose /root is empty",
 }
 MAKE = re.compile(r"\bmake ([a-z][a-z-]*)")
 PROGRAM = re.compile(r"(?:^|[`$ /])hestia ([a-z][a-z-]*)", re.MULTILINE)

@@ -15,7 +15,7 @@ from hestia.words.run import Run
 from tests.support.conformance import Cancelled, Crashing, Failing, Lives, Shelf, Slow, WithEngine, started, until
 from tests.support.kubernetes_double import TOKEN, KubernetesDouble
 
-QUICK = Pace(look=0.01, under_way=2, settled=0.01, patience=0.3, margin=5)
+QUICK = Pace(look=0.01, under_way=2, settled=0.01, patience=2, margin=5)
 
 
 def run_of(**launch) -> Run:
@@ -153,6 +153,11 @@ class TestScaling:
         other = Run(id="1", owner="a", machine="m", launch=SshLaunch(host="x"), stop_with=KubernetesLaunch(deployment="web"))
         await launcher.stop(other)
         assert workload.replicas == 0
+        for name in ("web", "side"):
+            double.make(name, replicas=1)
+        both = KubernetesLaunch(deployment="web"), KubernetesLaunch(deployment="side")
+        await launcher.stop(Run(id="2", owner="a", machine="m", launch=both[0], stop_with=both[1]))
+        assert [double.workloads["deployments", name].replicas for name in ("web", "side")] == [1, 0]
 
     async def test_a_run_without_a_part_for_it_is_refused(self, launcher):
         run = Run(id="1", owner="a", machine="m", launch=SshLaunch(host="x"))
@@ -277,7 +282,7 @@ class TestHealth:
         workload = double.make("web", replicas=1, readiness=True)
         await until(lambda: double.living("web"))
         workload.generation += 1
-        assert await launcher.health(run_of(deployment="web")) == "1 of 1 pods are ready"
+        assert await launcher.health(run_of(deployment="web")) == "the cluster has not acted on its new scale yet"
 
     async def test_a_program_that_falls_over_is_told_with_its_last_words(self, double, launcher):
         double.plays["web"] = "crash"

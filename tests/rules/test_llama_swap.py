@@ -215,6 +215,13 @@ def test_what_has_no_counterpart_is_said():
     assert notes(made)["strange"] == "is not known to this import"
 
 
+def test_what_is_said_in_a_wrong_way_is_said():
+    more = {"apiKeys": "sk", "hooks": {"on_startup": {"other": 1}, "on_end": 1}, "globalTTL": "5m", "logLevel": "loud"}
+    made = imported({"models": models("a", ttl="5m"), **more, "routing": {"other": 1}})
+    paths = {"apiKeys", "hooks.on_startup.other", "hooks.on_end", "globalTTL", "logLevel", "routing.other", "models.a.ttl"}
+    assert set(notes(made)) == paths
+
+
 def test_a_model_that_is_no_mapping_is_left_out():
     made = imported({"models": {**models("a"), "b": None}})
     assert notes(made) == {"models.b": "is no mapping, and was left out"}

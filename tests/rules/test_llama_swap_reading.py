@@ -44,6 +44,15 @@ def test_keys_that_nobody_knows_are_said(reading):
     assert said(reading) == [("models.m.b", "is not known to this import")]
 
 
+def test_what_is_of_another_kind_is_said(reading):
+    kinds = {"a": list, "b": int, "c": dict, "d": str}
+    reading.expect({"a": "x", "b": "5m", "c": None, "d": "y"}, ("models", "m"), kinds)
+    assert said(reading) == [
+        ("models.m.a", "is no list, and was left out"),
+        ("models.m.b", "is no whole number, and was left out"),
+    ]
+
+
 def test_what_is_of_another_kind_is_nothing():
     assert (mapping([1]), mapping({"a": 1}), several("a"), several([1])) == ({}, {"a": 1}, [], [1])
     assert [whole(value, 7) for value in (3, True, "3", None, 1.5)] == [3, 7, 7, 7, 7]

@@ -301,6 +301,8 @@ class TestEnvironment:
         _, _, body = program.get("/v1/services")
         assert sorted(one["id"] for one in json.loads(body)["services"]) == ["demo", "ollama"]
         assert program.get("/services/demo/")[0] == 200
+        program.signal(signal.SIGTERM)  # in order: a gateway that is killed leaves the demo to the next one
+        assert program.wait(20) == 0
 
     def test_flags_beat_the_environment_and_the_environment_the_file(self, start: Start, behind: Upstream) -> None:
         other = free_port()
