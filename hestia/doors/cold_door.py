@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,9 +52,9 @@ class Arrival(NamedTuple):
 
     @property
     def page_key(self) -> str:
-        """One page: who asks, and for what."""
+        """One page: who asks, and for what. Not the address itself: thousands of long ones are remembered for 10 s."""
         shown = self.head.own_host + self.prefix + self.target
-        return f"{self.head.client} {shown.decode('latin-1')}"
+        return f"{self.head.client} {sha256(shown).hexdigest()}"
 
 
 class ColdDoor:

@@ -17,11 +17,11 @@ from hestia.doors.dispatching import REQUESTS, Dispatching
 from hestia.doors.reception import judge, receive_head, receive_target, stand
 from hestia.doors.shared import Arriving
 from hestia.h1.grammar import BadMessage
-from hestia.h1.request import RequestHead, find_request_line
+from hestia.h1.request import RequestHead, find_request_line, renew
 from hestia.relay.exchange import Exchange
 from hestia.rules.admission import FREE, LOGIN, Verdict
 from hestia.rules.no_wake import PLAIN, Asleep
-from hestia.rules.routing import NOT_FOUND, OWN, REDIRECT, ROUTE, SERVICE, UNKNOWN, Door, path_of
+from hestia.rules.routing import NOT_FOUND, OWN, REDIRECT, ROUTE, SERVICE, UNKNOWN, Choice, Door, Router, path_of
 from hestia.rules.waiting import RETRY_FORM, is_retry_form, may_be_retry_form
 from hestia.words.refusal import Refusal
 
@@ -38,12 +38,19 @@ MOST_REFUSED: Final = 32
 class Front(Dispatching):
     """Cuts messages from the bytes of its connection, and answers or relays each."""
 
-    __slots__ = ("block", "head")
+    __slots__ = ("block", "choice", "head", "lines", "method", "name", "router", "target")
+
+    choice: Choice[Relayed]
 
     def __init__(self, shared: Shared, door: Door, *, secure: bool) -> None:
         super().__init__(shared, door, secure=secure)
         self.head: RequestHead | None = None  # of the last block, which clients repeat
         self.block = b""
+        self.lines: list[bytes] = []
+        self.method = b""  # of the last target that was checked
+        self.target = b""
+        self.router: Router[Relayed] | None = None  # that `choice` was made by, for that target and this host
+        self.name = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -122,7 +129,7 @@ class Front(Dispatching):
             head = self.head
             if (
                 head is None
-                or block != self.block
+                or (block != self.block and not self._renewed(head, block))
                 or minor != head.minor
                 or not self.standing.holds(shared.guard, monotonic())
             ):
@@ -131,7 +138,13 @@ class Front(Dispatching):
                 self.standing = stand(head, block, self)
                 self.head = head
                 self.block = block
-            target = receive_target(method, target, head)
+                self.lines = block.split(b"\r\n")
+            if target != self.target or method != self.method:
+                self.target, self.router = b"", None
+                received = receive_target(method, target, head)
+                if received == target:  # origin-form: nothing of it depends on the head
+                    self.target, self.method = target, method
+                target = received
         except BadMessage as mistake:
             self._refuse(Refusal("bad_request", str(mistake)), head, method=method)
             return
@@ -144,6 +157,18 @@ class Front(Dispatching):
         self.begun = False
         self._route(data, end, method, target, head)
 
+    def _renewed(self, head: RequestHead, block: bytes) -> bool:
+        """Whether the head of the last block could be made this block's."""
+        lines = block.split(b"\r\n")
+        if head.cross_for is not None and head.cross_for[0].crossing.replaced:
+            head.cross_for = None  # a line that crossed may be the place's own, with the same words
+        if not renew(head, self.lines, lines):
+            return False
+        self.block, self.lines = block, lines
+        if head.sleepy_for is not None and head.sleepy_for.reads_heads:
+            head.sleepy_for = None
+        return True
+
     def _wait_for_more(self, data: bytes) -> None:
         if not self.begun:
             self.begun = True
@@ -151,7 +176,12 @@ class Front(Dispatching):
         self.held = data
 
     def _route(self, data: bytes, end: int, method: bytes, target: bytes, head: RequestHead) -> None:
-        choice = self.shared.router.choose(self.door, head.name, target)
+        router = self.shared.router
+        if target == self.target and self.router is router and self.name == head.name:
+            choice = self.choice  # clients of an API ask for one path again and again
+        else:
+            choice = self.choice = router.choose(self.door, head.name, target)
+            self.router, self.name = router if target == self.target else None, head.name
         kind = choice.kind
         verdict = FREE
         if not self.standing.free or kind > ROUTE or target.startswith(LOGIN[:5]):

@@ -3,7 +3,7 @@
 A client must never get what two readers understand differently.
 """
 
-from hestia.h1.grammar import FIELDS, HOP_BY_HOP, LENGTH, LONE_LINE_END, STATUS_LINE, BadMessage, values
+from hestia.h1.grammar import FIELD, FIELDS, HOP_BY_HOP, LENGTH, LONE_LINE_END, STATUS_LINE, BadMessage, values
 from hestia.h1.request import CHUNKED, nominated
 
 UNTIL_CLOSE = -2
@@ -19,6 +19,9 @@ SPECIAL = HOP_BY_HOP | {
 MAPPED = frozenset((b"location", b"content-location", b"set-cookie"))
 NO_BODY = frozenset((204, 304))
 SWITCHING = 101
+OK = 200
+NO_CONTENT = 204
+MOST_RENEWED = 4
 
 
 class AnswerHead:
@@ -43,6 +46,60 @@ class AnswerHead:
         if self.status not in NO_BODY:
             self.lines.append(b"Content-Length: 0")
         self.length = 0
+
+
+class AnswerMemo:
+    """The last head of one connection, and what came of it: most of the next one's lines are the same.
+
+    It is never shared between connections: a head holds what is for one client. Where a line that we read has changed,
+    the head is read anew.
+    """
+
+    __slots__ = ("answer", "lines")
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.answer: AnswerHead | None = None
+
+    def read(self, head: bytes) -> AnswerHead:
+        """Raises BadMessage."""
+        lines = head.split(b"\r\n")
+        answer = self.answer
+        if answer is not None and (lines == self.lines or renew(answer, self.lines, lines)):
+            self.lines = lines
+            return answer
+        answer = read_answer_head(head)
+        plain = answer.mapped is None and not answer.events and answer.status >= OK
+        self.answer, self.lines = (answer, lines) if plain else (None, [])
+        return answer
+
+
+def renew(answer: AnswerHead, before: list[bytes], lines: list[bytes]) -> bool:
+    """Makes `answer`, of the head with the lines `before`, that of `lines`. False: nothing was done."""
+    if len(lines) != len(before) or lines[0] != before[0]:
+        return False
+    changed = [(old, new) for old, new in zip(before, lines, strict=True) if old != new]
+    if len(changed) > MOST_RENEWED:
+        return False
+    length, names = answer.length, set()
+    places: list[tuple[int, bytes]] = []
+    for old, new in changed:
+        name = old[: old.find(b":") + 1]
+        if not new.startswith(name) or FIELD.fullmatch(new) is None:
+            return False
+        value, name = new[len(name) :].strip(b" \t"), name[:-1].lower()
+        if name == b"content-length" and LENGTH.fullmatch(value) is not None and answer.status != NO_CONTENT:
+            length, old, new = int(value), b"Content-Length: %d" % length, b"Content-Length: " + value
+        elif name in SPECIAL or name in names:
+            return False
+        if answer.lines.count(old) != 1:
+            return False
+        names.add(name)
+        places.append((answer.lines.index(old), new))
+    for at, new in places:
+        answer.lines[at] = new
+    answer.length = length
+    return True
 
 
 def find_answer_head(data: bytes, longest: int) -> int:

@@ -20,6 +20,7 @@ REQUEST_LINE_BEGUN = re.compile(rb"(?:" + TOKEN + rb"{1,32}+(?: (?:[!-~]++(?: " 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (" + TEXT + rb"*+))?\r\n")
 # field-line = field-name ":" OWS field-value OWS; no obs-fold, no space before the colon
 FIELDS = re.compile(rb"(?:" + TOKEN + rb"++:" + TEXT + rb"*+\r\n)*+\r\n")
+FIELD = re.compile(TOKEN + rb"++:" + TEXT + rb"*+")
 FIELD_LINES = re.compile(rb"(?:" + TOKEN + rb"++:" + TEXT + rb"*+\r\n)*+")
 FIELD_BEGUN = re.compile(rb"(?:" + TOKEN + rb"++(?::" + TEXT + rb"*+)?)?\r?")
 # chunk = chunk-size [ chunk-ext ] CRLF; 15 digits stay below 2**60

@@ -5,7 +5,10 @@ request: so a connection keeps the last block it read, with what came of it. Tha
 connections, for it holds credentials.
 """
 
+from typing import Any
+
 from hestia.h1.grammar import (
+    FIELD,
     FIELDS,
     HOP_BY_HOP,
     LENGTH,
@@ -35,10 +38,15 @@ FORWARDING = frozenset(
         b"forwarded",
     )
 )
-READ_AND_CROSS = frozenset((b"x-api-key", b"authorization", b"traceparent"))
+PREFETCH = frozenset((b"purpose", b"sec-purpose"))
+READ_AND_CROSS = frozenset((b"x-api-key", b"authorization", b"traceparent")) | PREFETCH
 READ_AND_WRITTEN = frozenset((b"cdn-loop", b"expect", b"hestia-wait", b"origin", b"referer", b"x-request-id"))
 OURS = HOP_BY_HOP | FORWARDING | ONCE | READ_AND_CROSS | READ_AND_WRITTEN
 """Names that we read, write or take away; any other crosses as it is."""
+READ_ELSEWHERE = frozenset((b"access-control-request-method", b"cookie", b"sec-fetch-site"))
+"""Names that cross, and by which more than the header block is decided once for it (doors/reception, rules)."""
+DECIDING = (OURS - {b"traceparent"}) | READ_ELSEWHERE
+MOST_RENEWED = 4
 NEVER_NOMINATED = (b"content-", b"x-forwarded-")
 """`Connection: X` takes X away, but not these (nor `Host`, `Content-*` and ours): Traefik's CVE-2024-45410."""
 SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
@@ -87,17 +95,18 @@ class RequestHead:
         request_id = named.get(b"x-request-id")
         self.request_id = request_id if request_id is not None and REQUEST_ID.fullmatch(request_id) else None
         self.wish = named.get(b"hestia-wait")
-        traced = TRACEPARENT.match(named[b"traceparent"]) if b"traceparent" in named else None
-        self.trace = traced[1] if traced is not None else b""  # the trace's id
-        self.cross_for: object = None
+        self.trace = trace_of(named[b"traceparent"]) if b"traceparent" in named else b""
+        self.cross_for: Any = None
         self.crossed = b""
-        self.sleepy_for: object = None  # the `no_wake` rules that `sleepy` speaks of: which of them fit the block
+        self.sleepy_for: Any = None  # the `no_wake` rules that `sleepy` speaks of: which of them fit the block
         self.sleepy = 0
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value, for the rare path: the fields are not kept by name."""
         if name in self.named:
             return self.named[name]
+        if name in OURS:
+            return None
         for line in self.fields:
             if line[: len(name) + 1].lower() == name + b":":
                 return line[len(name) + 1 :].strip(b" \t")
@@ -114,6 +123,48 @@ class RequestHead:
             return False
         mode = self.header(b"sec-fetch-mode")
         return mode == b"navigate" if mode is not None else b"text/html" in (self.header(b"accept") or b"")
+
+
+def trace_of(value: bytes) -> bytes:
+    """The trace's id in a `traceparent`, or nothing."""
+    found = TRACEPARENT.match(value)
+    return found[1] if found is not None else b""
+
+
+def renew(head: RequestHead, before: list[bytes], lines: list[bytes]) -> bool:
+    """Makes `head`, of the block with the lines `before`, that of the block with `lines`, where that is cheap.
+
+    Clients change one line or two from request to request (a trace id, a length of what they have read): where those
+    are lines that only cross, nothing that was decided by the others has to be decided again. False: nothing was done.
+    """
+    if len(lines) != len(before):
+        return False
+    changed = [(old, new) for old, new in zip(before, lines, strict=True) if old != new]
+    if len(changed) > MOST_RENEWED:
+        return False
+    fields, names, traced = head.fields, set(), None
+    for old, new in changed:
+        name = old[: old.find(b":") + 1]
+        if not new.startswith(name) or FIELD.fullmatch(new) is None or fields.count(old) != 1:
+            return False
+        name = name[:-1].lower()
+        if name in DECIDING or name in names:
+            return False
+        names.add(name)
+        if name == b"traceparent":
+            if head.named[name] != old[len(name) + 1 :].strip(b" \t"):  # there is more than one
+                return False
+            traced = new[len(name) + 1 :].strip(b" \t")
+    if traced is not None:
+        head.named[b"traceparent"], head.trace = traced, trace_of(traced)
+    for old, new in changed:
+        fields[fields.index(old)] = new
+        if head.cross_for is not None:
+            first, found, rest = head.crossed.partition(b"\r\n%b\r\n" % old)
+            head.crossed = b"%b\r\n%b\r\n%b" % (first, new, rest)
+            if not found:
+                head.cross_for = None
+    return True
 
 
 def find_request_line(data: bytes, longest: int) -> tuple[bytes, bytes, bytes, int, int] | None:

@@ -41,14 +41,16 @@ class Exchange(Sending):
         Raises BadMessage.
         """
         came = monotonic()
-        answer = read_answer_head(data[:end] if len(data) > end else data)
+        upstream = self.upstream
+        assert upstream is not None  # noqa: S101 - it is what called us
+        kept = self.recorder is not None or self.head.dispatched  # the head is changed, or outlives its answer
+        read = read_answer_head if kept else upstream.memo.read
+        answer = read(data[:end] if len(data) > end else data)
         if answer.status < FINAL:
             return self._interim(answer, data, end)
         self.answering = True
         self.answer = answer
         self.status = answer.status
-        upstream = self.upstream
-        assert upstream is not None  # noqa: S101 - it is what called us
         bodyless = self.method == b"HEAD" or answer.status in NO_BODY
         http10 = self.head.minor == b"0"
         if bodyless and self.head.dispatched:

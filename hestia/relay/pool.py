@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ LONGEST_IDLE = 30.0
 MOST_IDLE = 128
 
 
-def boottime() -> float:
-    """Seconds since the boot, those asleep included."""
-    return time.clock_gettime(CLOCK)
+boottime = partial(time.clock_gettime, CLOCK)
+"""Seconds since the boot, those asleep included."""
 
 
 class Pool:

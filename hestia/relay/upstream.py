@@ -7,7 +7,7 @@ import os
 import select
 from typing import TYPE_CHECKING, cast
 
-from hestia.h1.answer import find_answer_head
+from hestia.h1.answer import AnswerMemo, find_answer_head
 from hestia.h1.grammar import BadMessage
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Upstream(asyncio.Protocol):
         "head",
         "idle_since",
         "longest_head",
+        "memo",
         "place",
         "poll",
         "reading",
@@ -49,6 +50,7 @@ class Upstream(asyncio.Protocol):
         self.full = False  # its write buffer is: whoever sends shall wait
         self.touched = False  # it gave a byte since its last exchange began
         self.head = b""
+        self.memo = AnswerMemo()
         self.idle_since = 0.0
 
     def fileno(self) -> int:

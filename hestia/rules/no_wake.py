@@ -37,17 +37,21 @@ class Asleep(Struct, frozen=True):
 class NoWakeRules:
     """The rules of one service. Replaced whole on reload, so identity tells whether a kept number still holds."""
 
-    __slots__ = ("_prefetch", "_rules", "keeps_last")
+    __slots__ = ("_prefetch", "_rules", "keeps_last", "reads_heads")
 
     def __init__(self, rules: tuple[NoWake, ...] = ()) -> None:
         self._rules = [(1 << number, _Rule(rule)) for number, rule in enumerate(rules)]
+        self.reads_heads = any(rule.headers for _, rule in self._rules)  # of lines that may change by themselves
         self._prefetch = 1 << len(rules)
         self.keeps_last = any(rule.answer == "last" for rule in rules)
 
     def of_head(self, head: Fields) -> int:
         """Which rules the header block fits: a bit for each, and one for a prefetch."""
-        mask = sum(bit for bit, rule in self._rules if rule.fits_head(head))
-        return mask | self._prefetch if is_prefetch(head) else mask
+        mask = self._prefetch if is_prefetch(head) else 0
+        for bit, rule in self._rules:
+            if rule.fits_head(head):
+                mask |= bit
+        return mask
 
     def of_request(self, mask: int, method: bytes, path: bytes, client: str) -> Asleep | None:
         """The first rule that fits whole; `path` is the upstream's, without query. None: an ordinary request."""
@@ -65,7 +69,11 @@ PLAIN: Final = Asleep()
 
 def is_prefetch(head: Fields) -> bool:
     """A browser fetches what its user may want to see: nobody asked for it yet."""
-    return any(b"prefetch" in (head.header(name) or b"").lower() for name in PREFETCH)
+    for name in PREFETCH:
+        value = head.header(name)
+        if value is not None and b"prefetch" in value.lower():
+            return True
+    return False
 
 
 class _Rule:

@@ -91,12 +91,8 @@ class Log:
         query = path.find(b"?")
         if query >= 0:
             path = path[:query]
-        if _UNSAFE(path) or len(path) > _PATH_SHOWN:
-            path = _escaped(path)
-        if _UNSAFE(method):
-            method = _escaped(method)
-        if _UNSAFE(request_id):
-            request_id = _escaped(request_id)
+        if len(path) > _PATH_SHOWN or _UNSAFE(b"%b%b%b" % (path, method, request_id)):
+            path, method, request_id = _escaped(path), _escaped(method), _escaped(request_id)
         line = (_ACCESS_CONSOLE if self._console else _ACCESS_JSON) % (
             self.stamp(),
             service.encode(),

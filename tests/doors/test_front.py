@@ -34,6 +34,21 @@ async def test_both_lanes_on_one_connection_aiohttp_last():
         assert len(upstream.requests()) == 1
 
 
+async def test_what_is_remembered_of_a_connections_requests_is_never_the_last_ones():
+    """Blocks that differ in a line, targets that repeat, other hosts: each answer is its own request's."""
+    async with Upstream() as one, Upstream() as two:
+        services = {"a": {"base_url": one.base_url}, "b": {"base_url": two.base_url, "hosts": ["b.lan"]}}
+        async with running(services) as gateway:
+            client = await gateway.dial()
+            asked = [(b"/services/a/x", b"Host: localhost"), (b"/services/b/x", b"Host: localhost"), (b"/services/b/x", b"Host: b.lan"), (b"/services/a/x", b"Host: localhost")]
+            for number, (target, host) in enumerate(asked * 2):
+                await client.send(req(b"X-Trace: %d" % number, b"X-Same: 1", target=target, host=host))
+                at_b = host != b"Host: localhost"
+                assert (await client.answer()).body == b"GET|" + (target if at_b else target[11:]) + b"||"
+            traces = [[request.get(b"x-trace") for request in upstream.requests()] for upstream in (one, two)]
+            assert traces == [[b"0", b"3", b"4", b"7"], [b"1", b"2", b"5", b"6"]]
+
+
 async def test_own_pages_survive_being_cut_into_bytes():
     async with running({}) as gateway:
         client = await gateway.dial()

@@ -1,8 +1,10 @@
 """An upstream's head: when it is complete, and what is kept of it."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hestia.h1.answer import UNTIL_CLOSE, find_answer_head, read_answer_head
+from hestia.h1.answer import UNTIL_CLOSE, AnswerHead, AnswerMemo, find_answer_head, read_answer_head
 from hestia.h1.grammar import BadMessage
 from hestia.h1.request import CHUNKED
 
@@ -89,3 +91,48 @@ def test_server_sent_events_are_known_by_their_type(value, events):
 
 def test_a_switch_says_to_what():
     assert answer(b"Upgrade: foo", b"Connection: upgrade", start=b"HTTP/1.1 101 Switching Protocols").upgrade == b"foo"
+
+
+# --- a connection remembers its last head
+
+STARTS = st.sampled_from((b"HTTP/1.1 200 OK", b"HTTP/1.1 204 No Content", b"HTTP/1.0 200 OK", b"HTTP/1.1 103 Early Hints", b"HTTP/1.1 304 Not Modified"))
+LINES = st.sampled_from(
+    (
+        b"Date: 1", b"Date: 2", b"date: 1", b"Date:", b"ETag: a", b"ETag: b", b"Content-Length: 5", b"Content-Length: 6", b"content-length: 5", b"Content-Length: x",
+        b"Content-Length:7", b"Content-Length: 007", b"Content-Type: text/html", b"Content-Type: text/event-stream", b"Connection: close", b"Connection: etag",
+        b"Transfer-Encoding: chunked", b"Location: http://a", b"Location: http://b", b"Set-Cookie: a=1", b"Set-Cookie: a=2", b"X-Accel-Buffering: no",
+        b"X-Request-ID: 1", b"X-Request-ID: 2", b"X: a\rb", b"X: \x00", b"no colon", b"",
+    )
+)  # fmt: skip
+HEADS = st.tuples(STARTS, st.lists(LINES, max_size=5))
+
+
+def all_of(answer):
+    """Everything that a head holds, as it is now."""
+    return {name: list(value) if isinstance(value := getattr(answer, name), list) else value for name in AnswerHead.__slots__}
+
+
+def read_by(read, head):
+    try:
+        return all_of(read(head))
+    except BadMessage as problem:
+        return str(problem)
+
+
+@given(HEADS, st.data())
+def test_a_memo_reads_every_head_as_if_it_were_the_first(first, data):
+    memo = AnswerMemo()
+    start, lines = first
+    for _ in range(4):
+        head = b"\r\n".join((start, *lines, b"", b""))
+        assert read_by(memo.read, head) == read_by(read_answer_head, head)
+        lines = [data.draw(LINES) if data.draw(st.integers(0, 3)) == 0 else line for line in lines]
+        start = data.draw(STARTS) if data.draw(st.integers(0, 9)) == 0 else start
+
+
+def test_a_memo_keeps_what_stands_for_the_next_head():
+    memo = AnswerMemo()
+    first = memo.read(b"HTTP/1.1 200 OK\r\nDate: 1\r\nContent-Length: 5\r\n\r\n")
+    second = memo.read(b"HTTP/1.1 200 OK\r\nDate: 2\r\nContent-Length: 17\r\n\r\n")
+    assert second is first
+    assert (second.length, second.lines) == (17, [b"HTTP/1.1 200 OK", b"Date: 2", b"Content-Length: 17"])

@@ -1,9 +1,15 @@
 """A request's head: when it is complete, and what is kept of it."""
 
-import pytest
+import contextlib
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hestia.h1.address import read_address
+from hestia.h1.crossing import Crossing
 from hestia.h1.grammar import BadMessage
-from hestia.h1.request import CHUNKED, find_request_line, read_request_head
+from hestia.h1.request import CHUNKED, RequestHead, find_request_line, read_request_head, renew
 
 LONGEST = 1000
 
@@ -118,3 +124,86 @@ def test_a_sane_request_id_is_kept(value, kept):
 )  # fmt: skip
 def test_a_navigation_is_a_browser_that_opens_a_page(lines, navigation):
     assert head(*lines).navigation is navigation
+
+
+# --- a head that is made of the last one
+
+CROSSING = Crossing(read_address("http://up:9"), b"hestia-1", rewrite=True, preserve_host=False, put={}, remove=())
+LINES = st.sampled_from(
+    (
+        b"traceparent: 00-" + b"1" * 32 + b"-0123456789abcdef-01", b"traceparent: 00-" + b"2" * 32 + b"-0123456789abcdef-01", b"traceparent:", b"Traceparent: 00-1", b"X-A: 1", b"X-A: 2", b"x-a: 1", b"X_A: 1",
+        b"Connection: x-a", b"Connection: close", b"Content-Length: 5", b"Content-Length: 6", b"Transfer-Encoding: chunked", b"Cookie: a=1", b"Cookie: a=2",
+        b"Authorization: Bearer 1", b"Authorization: Bearer 2", b"X-Request-ID: 1", b"X-Request-ID: 2", b"Sec-Fetch-Site: cross-site", b"Sec-Fetch-Site: none",
+        b"Purpose: prefetch", b"Purpose: none", b"X-Forwarded-For: 1.1.1.1", b"X-Forwarded-For: 2.2.2.2", b"Origin: http://a", b"Origin: http://b", b"Host: other",
+        b"X-Bare: a\rb", b"X-Nul: \x00", b"no colon", b" X-Space: 1", b"X-Space : 1", b"", b"X-B: a\nb",
+    )
+)  # fmt: skip
+
+
+def block_of(lines):
+    return b"".join(line + b"\r\n" for line in (b"Host: h", *lines)) + b"\r\n"
+
+
+def crossed(head):
+    return CROSSING.request(head, b"/services/a", b"192.0.2.1", trusted=False)
+
+
+def all_of(head):
+    """Everything that a head holds, with what is made of it."""
+    kept = {name: getattr(head, name) for name in RequestHead.__slots__ if name not in {"cross_for", "crossed", "fields", "named"}}
+    return kept, list(head.fields), dict(head.named), crossed(head)
+
+
+@given(st.lists(LINES, max_size=5), st.data())
+def test_a_renewed_head_is_what_a_fresh_one_would_be(first, data):
+    second = [data.draw(LINES) if data.draw(st.booleans()) else line for line in first]
+    second = data.draw(st.sampled_from((second, second[:-1], second[::-1])))
+    before, block = block_of(first), block_of(second)
+    with contextlib.suppress(BadMessage):
+        head = read_request_head(before, b"1")
+        head.cross_for, head.crossed = "somewhere", crossed(head)
+        if renew(head, before.split(b"\r\n"), block.split(b"\r\n")):
+            fresh = read_request_head(block, b"1")  # BadMessage here would be a renewed head that is none
+            assert all_of(head) == all_of(fresh)
+            assert head.cross_for is None or head.crossed == crossed(fresh)
+        else:
+            assert all_of(head) == all_of(read_request_head(before, b"1"))
+
+
+@given(st.lists(LINES, max_size=5), st.data())
+def test_what_is_no_head_is_never_renewed(first, data):
+    second = [data.draw(LINES) if data.draw(st.booleans()) else line for line in first]
+    before, block = block_of(first), block_of(second)
+    try:
+        head = read_request_head(before, b"1")
+    except BadMessage:
+        return
+    try:
+        read_request_head(block, b"1")
+    except BadMessage:
+        assert not renew(head, before.split(b"\r\n"), block.split(b"\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "renewed"),
+    (
+        ([b"traceparent: 1"], [b"traceparent: 2"], True),
+        ([b"A: 1", b"B: 1"], [b"A: 2", b"B: 2"], True),
+        ([b"A: 1", b"B: 1", b"C: 1", b"D: 1", b"E: 1"], [b"A: 2", b"B: 2", b"C: 2", b"D: 2", b"E: 2"], False),
+        ([b"traceparent: 1", b"Traceparent: 2"], [b"traceparent: 1", b"Traceparent: 3"], False),
+        ([b"A: 1"], [b"B: 1"], False),
+        ([b"A: 1"], [b"A: 1", b"B: 1"], False),
+        ([b"A: 1", b"A: 1"], [b"A: 1", b"A: 2"], False),
+        ([b"A: 1", b"A: 2"], [b"A: 2", b"A: 1"], False),
+        ([b"A: 1"], [b"a: 2"], False),
+        ([b"Cookie: a"], [b"Cookie: b"], False),
+        ([b"Authorization: a"], [b"Authorization: b"], False),
+        ([b"Content-Length: 1"], [b"Content-Length: 2"], False),
+        ([b"Connection: A", b"A: 1"], [b"Connection: A", b"A: 2"], False),
+        ([b"A: 1"], [b"A: \x00"], False),
+    ),
+)  # fmt: skip
+def test_only_lines_that_merely_cross_may_change(first, second, renewed):
+    before, block = block_of(first), block_of(second)
+    head = read_request_head(before, b"1")
+    assert renew(head, before.split(b"\r\n"), block.split(b"\r\n")) is renewed
