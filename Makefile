@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run dev setup test test-engines lint types status stop lock clean bench bench-all
+.PHONY: help run dev setup test test-engines lint types status stop lock clean bench bench-all gauntlet
 
 VENV ?= .venv
 PYTHON ?=
@@ -75,6 +75,12 @@ test: lint types ## lint, types and every test that needs no engine
 
 test-engines: setup ## the tests that need real engines or minutes; never skips
 	@$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
+
+gauntlet: export HESTIA_KILLS := 100
+gauntlet: export HESTIA_SOAK_S := 120
+gauntlet: export HESTIA_STORM := 100000
+gauntlet: setup ## long counts: 100 random kills, two minutes of chaos, 100,000 events of the storm
+	@$(BIN)/python -m pytest -s tests/life/test_kills.py tests/life/test_soak.py tests/core/test_storm.py $(PYTEST_ARGS)
 
 bench: setup ## Hestia beside its peers, in half an hour (BENCH_ARGS=--quick: 90 s)
 	@$(BIN)/python -m bench $(BENCH_ARGS)

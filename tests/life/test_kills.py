@@ -23,7 +23,7 @@ from tests.support.gateway import config_text
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 20.0
-KILLS = int(os.environ.get("HESTIA_KILLS", "6"))
+KILLS = int(os.environ.get("HESTIA_KILLS", "10"))
 
 STARTS = ("start.chosen", "start.written", "start.spawned", "start.recorded", "start.launched", "start.ready")
 STOPS = ("stop.begun", "stop.done")
