@@ -79,7 +79,7 @@ test-engines: setup ## the tests that need real engines or minutes; never skips
 gauntlet: export HESTIA_KILLS := 100
 gauntlet: export HESTIA_SOAK_S := 120
 gauntlet: export HESTIA_STORM := 100000
-gauntlet: setup ## long counts: 100 random kills, two minutes of chaos, 100,000 events of the storm
+gauntlet: setup ## 100 random kills, two minutes of chaos, 100,000 storm events
 	@$(BIN)/python -m pytest -s tests/life/test_kills.py tests/life/test_soak.py tests/core/test_storm.py $(PYTEST_ARGS)
 
 bench: setup ## Hestia beside its peers, in half an hour (BENCH_ARGS=--quick: 90 s)
