@@ -1,4 +1,4 @@
-"""The demo: a small server to try a gateway on with nothing else installed. `hestia demo` runs it by itself."""
+"""The demo servers: small programs to try a gateway on with nothing else installed. `hestia demo --port` runs one."""
 
 import asyncio
 import contextlib
@@ -7,16 +7,19 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import WSMsgType, web
 
+from hestia.cli.demo_servers import big_app, chat_app, health
 from hestia.wire import DONE, FAILED
 
 EVENTS: Final = 10
 EVENT_EVERY_S: Final = 0.5
 BODY_SHOWN: Final = 1024  # of an echoed body; the rest is only counted, so that any size may be sent
+LOOK_EVERY_S: Final = 0.5  # for the process that it must not outlive
+FLAKY: Final = "flaky"
 
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -40,10 +43,6 @@ Closer = Callable[[], Awaitable[None]]
 
 async def page(_: web.Request) -> web.Response:
     return web.Response(text=PAGE, content_type="text/html", headers={"X-Content-Type-Options": "nosniff"})
-
-
-async def health(_: web.Request) -> web.Response:
-    return web.json_response({"status": "ok"})
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -93,9 +92,13 @@ def demo_app() -> web.Application:
     return app
 
 
-async def start_demo(port: int = 0) -> tuple[int, Closer]:
+APPS: Final[Mapping[str, Callable[[], web.Application]]] = {"slow": demo_app, "chat": chat_app, "big": big_app}
+KINDS: Final = (*APPS, FLAKY)
+
+
+async def start_demo(port: int = 0, kind: str = "slow") -> tuple[int, Closer]:
     """Serve on loopback in the running loop; a free port unless one is named. The closer takes it down again."""
-    runner = web.AppRunner(demo_app(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+    runner = web.AppRunner(APPS[kind](), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -120,27 +123,40 @@ def say(words: str) -> None:
     print(f"demo: {words}", file=sys.stderr, flush=True)
 
 
-async def serve_until_told(port: int, start_delay: float) -> None:
+def end_with(parent: int, told: asyncio.Event) -> None:
+    """Look now and then whether who started us is still there: a gateway that was killed could not end us."""
+    if os.getppid() == parent:
+        asyncio.get_running_loop().call_later(LOOK_EVERY_S, end_with, parent, told)
+    else:
+        told.set()
+
+
+async def serve_until_told(port: int, start_delay: float, kind: str = "slow", parent: int | None = None) -> int:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
+    if parent is not None:
+        end_with(parent, told)
     if await told_while_loading(told, start_delay):
-        return
-    taken, close = await start_demo(port)
+        return DONE
+    if kind == FLAKY:
+        say("out of memory: it asked for more than there is, as it always does")
+        return FAILED
+    taken, close = await start_demo(port, kind)
     try:
         say(f"listening on http://127.0.0.1:{taken}/")
         await told.wait()
         say("told to end")
     finally:
         await close()
+    return DONE
 
 
-def run_demo(port: int, start_delay: float) -> int:
+def run_demo(port: int, start_delay: float, kind: str = "slow", parent: int | None = None) -> int:
     """Serve until TERM or INT. The delay stands for a model that loads: it shows what a cold start looks like."""
     try:
-        asyncio.run(serve_until_told(port, start_delay))
+        return asyncio.run(serve_until_told(port, start_delay, kind, parent))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own words name the address twice
         say(f"cannot listen on 127.0.0.1:{port}: {reason}")
         return FAILED
-    return DONE

@@ -93,7 +93,7 @@ def already(port: int) -> int:
 def snapshot() -> dict[str, int]:
     """Every file whose change calls for a restart, with its time."""
     found: dict[str, int] = {}
-    for pattern in ("hestia/**/*.py", "strategies/**/*.py", "hestia_config.yml"):
+    for pattern in ("hestia/**/*.py", "hestia/pages/*", "strategies/**/*.py", "hestia_config.yml"):
         for path in Path().glob(pattern):
             with contextlib.suppress(FileNotFoundError):
                 found[str(path)] = path.stat().st_mtime_ns

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LAST_PORT: Final = 65535
 A_DAY_S: Final = 86400
+DEMO_DELAY_S: Final = 3.0
+DEMO_SERVERS: Final = ("slow", "chat", "big", "flaky")
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -91,10 +93,23 @@ def schema(_: argparse.Namespace) -> int:
 
 
 def demo(asked: argparse.Namespace) -> int:
-    """Run the demo server by itself."""
+    """Show what a gateway does, with one of its own."""
+    if asked.port is None:
+        return demo_walk(asked)
     from hestia.cli.demo import run_demo
 
-    return run_demo(asked.port, asked.start_delay)
+    if asked.listen is not None or asked.no_pause or asked.once:
+        asked.refuse("--listen, --no-pause and --once are for the walk, which takes no --port")
+    delay = DEMO_DELAY_S if asked.start_delay is None else asked.start_delay
+    return run_demo(asked.port, delay, asked.kind or DEMO_SERVERS[0], asked.parent)
+
+
+def demo_walk(asked: argparse.Namespace) -> int:
+    if asked.kind is not None or asked.start_delay is not None or asked.parent is not None:
+        asked.refuse("--as, --start-delay and --while are for a server: say its --port")
+    from hestia.cli.demo_tour import run_tour
+
+    return run_tour(asked.listen or "127.0.0.1:0", pause=not asked.no_pause, once=asked.once)
 
 
 def version(_: argparse.Namespace) -> int:
@@ -130,10 +145,31 @@ def import_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def demo_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=port_number, required=True, help="where on 127.0.0.1; 0: any free port")
-    parser.add_argument(
-        "--start-delay", type=seconds, default=3.0, metavar="SECONDS", help="wait so long before listening (default 3)"
+    parser.set_defaults(refuse=parser.error)
+    walk = parser.add_argument_group("the walk")
+    walk.add_argument("--listen", type=loopback, metavar="ADDRESS", help="HOST:PORT of loopback (default: a free port)")
+    walk.add_argument("--no-pause", action="store_true", help="go on without Enter, as it does without a terminal")
+    walk.add_argument("--once", action="store_true", help="end after the walk")
+    server = parser.add_argument_group("one of its servers")
+    server.add_argument("--port", type=port_number, help="where on 127.0.0.1; 0: any free port")
+    server.add_argument("--as", dest="kind", choices=DEMO_SERVERS, help="which one (default slow); flaky never starts")
+    server.add_argument(
+        "--start-delay", type=seconds, metavar="SECONDS", help="wait so long before listening (default 3)"
     )
+    server.add_argument("--while", dest="parent", type=int, metavar="PID", help="end when this parent is gone")
+
+
+def loopback(text: str) -> str:
+    """The demo has no keys, and runs what it is asked for."""
+    from hestia.rules.addresses import TcpAddress, parse_listen
+
+    try:
+        address = parse_listen(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+    if isinstance(address, TcpAddress) and (address.host in {"localhost", "::1"} or address.host.startswith("127.")):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is not of loopback; the demo is for this machine only")
 
 
 def port_number(text: str) -> int:

@@ -77,8 +77,12 @@ def kept_answer(kept: Kept, head: RequestHead, method: bytes, request_id: bytes,
 
 
 def see_other(target: bytes, head: RequestHead, method: bytes, request_id: bytes, *, keep: bool) -> bytes:
-    """Back to the page's own URL with a GET, after its form was posted: a reload then posts nothing again."""
-    return whole(303, [("Location", target.decode("ascii")), NO_STORE], b"", head, method, request_id, keep=keep)
+    """Back to the page's own URL with a GET, after its form was posted: a reload then posts nothing again.
+
+    By itself a path that begins with two slashes names another host, and browsers read a backslash as a slash.
+    """
+    back = b"/." + target if target[1:2] in {b"/", b"\\"} else target
+    return whole(303, [("Location", back.decode("ascii")), NO_STORE], b"", head, method, request_id, keep=keep)
 
 
 def same_get(head: RequestHead, prefix: bytes, target: bytes) -> Key:

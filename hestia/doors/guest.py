@@ -97,12 +97,13 @@ class Asked(web.BaseRequest):
         """The one request of its connection."""
         self._guest.asked = self
 
-    async def body(self) -> bytes:
-        """The whole body, within `limits.api_body`. Raises Refusal."""
+    async def body(self, most: int | None = None) -> bytes:
+        """The whole body, within `limits.api_body` and within `most` bytes. Raises Refusal."""
         guest = self._guest
         limits, data = guest.server.limits, bytearray()
-        if (self.content_length or 0) > limits.api_body:
-            raise _too_large(limits.api_body)
+        most = limits.api_body if most is None else min(most, limits.api_body)
+        if (self.content_length or 0) > most:
+            raise _too_large(most, limits)
         if self.headers.get("Expect", "").lower() == "100-continue" and self.version >= http.HttpVersion11:
             guest.invite()
         try:
@@ -112,8 +113,8 @@ class Asked(web.BaseRequest):
                 if not piece:
                     return bytes(data)
                 data += piece
-                if len(data) > limits.api_body:
-                    raise _too_large(limits.api_body)
+                if len(data) > most:
+                    raise _too_large(most, limits)
         except TimeoutError:
             guest.abort()
             raise ConnectionResetError("a body stands still") from None
@@ -311,8 +312,9 @@ class Guest(web.RequestHandler):
             self.transport.abort()
 
 
-def _too_large(most: int) -> Refusal:
-    return Refusal("payload_too_large", f"the body has more than {most} bytes (`limits.api_body`)")
+def _too_large(most: int, limits: Limits) -> Refusal:
+    key = " (`limits.api_body`)" if most == limits.api_body else ""
+    return Refusal("payload_too_large", f"the body has more than {most} bytes{key}")
 
 
 def is_navigation(request: web.BaseRequest) -> bool:

@@ -229,11 +229,7 @@ async def _read_form(request: Asked) -> dict[str, str]:
     """The fields of the form, the first of each. Raises Refusal."""
     if request.content_type != FORM:
         raise Refusal("bad_request", f"The form of the login page sends {FORM}.")
-    body = b""
-    while chunk := await request.content.read(MOST_BODY):
-        body += chunk
-        if len(body) > MOST_BODY:
-            raise Refusal("payload_too_large", "No form of the login page is that long.")
+    body = await request.body(MOST_BODY)
     try:
         fields = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:

@@ -11,7 +11,7 @@ from hestia.doors.verbs_answers import Reloaded
 from hestia.roof.in_force import put_in_force, relayed_of
 from hestia.roof.listen import CannotStart
 from hestia.roof.ways import Ways
-from hestia.rules.marks import ConfigError
+from hestia.rules.marks import ConfigError, Mark, Mistake
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Reload:
             self._around.notify.reloading()
             try:
                 loaded = await asyncio.to_thread(self._load)
+                self._must_not_be_empty(loaded)
                 return await self._follow(loaded)
             except ConfigError as error:
                 self._reject("; ".join(map(str, error.mistakes)))
@@ -60,6 +61,12 @@ class Reload:
                 raise Refusal("bad_request", f"{error}; nothing has changed") from error
             finally:
                 self._around.notify.ready()
+
+    def _must_not_be_empty(self, loaded: Loaded) -> None:
+        """At a start an empty file is no configuration. Here it is being written, and would end everything."""
+        source = self._gateway.rooms.house.settings.source
+        if source is not None and loaded.source is None:
+            raise ConfigError([Mistake(Mark(source), "", "is empty: nothing has changed")])
 
     def _reject(self, detail: str) -> None:
         self._log.event("config.rejected", "error", detail=detail)

@@ -38,7 +38,7 @@ class Opening:
     """Opens one path, again and again if need be. `state` is what was read, also where nothing can be written.
 
     `said` collects what the log shall hear as (event, level, fields); `step` is told the name of each step that a kill
-    might come after.
+    might come after. `anew`: the last opening found another file than the one before, or made one.
     """
 
     def __init__(
@@ -47,6 +47,8 @@ class Opening:
         self.path = path
         self.state: State | None = None
         self.said: list[tuple[str, str, dict[str, object]]] = []
+        self.anew = False
+        self._file: tuple[int, int] | None = None
         self._migrations = migrations
         self._step = step or _unwatched
         self._doubtful = False
@@ -62,6 +64,17 @@ class Opening:
     def doubt(self, problem: BaseException) -> None:
         """Tell of a mistake that came later: after one that speaks of damage the next opening reads the whole file."""
         self._doubtful = self._doubtful or code_of(problem) in DAMAGE
+
+    def taken_away(self) -> bool:
+        """Whether the file that was opened last stands there no more: whatever is written to it would be lost."""
+        try:
+            return self._file is not None and self._file != self._identity()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+
+    def _identity(self) -> tuple[int, int]:
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
 
     def _open(self) -> sqlite3.Connection:
         self._inspect()
@@ -135,6 +148,9 @@ class Opening:
         if version < len(self._migrations):
             self._migrate(database, version)
             self._keep(read_state(database))
+        file = self._identity()
+        self.anew, self._file = not version or file != self._file, file
+        database.create_function("taken_away", 0, self.taken_away)  # so that the writer can ask in its thread
         # Only a write tells whether one can write: the file may be read-only, the disk full, somebody's lock held.
         database.execute("INSERT OR REPLACE INTO gateway (name, value) VALUES ('opened', ?)", (str(int(time.time())),))
 

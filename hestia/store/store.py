@@ -76,7 +76,9 @@ class Store:
         self._wall = wall
         self._log = log
         self._state = State()
-        self._writer = Writer(Opening(path, migrations, step), log, self._know, backlog=backlog, delays=delays)
+        self._config: Config | None = None
+        opening = Opening(path, migrations, step)
+        self._writer = Writer(opening, log, self._know, anew=self._tell_again, backlog=backlog, delays=delays)
 
     async def open(self) -> None:
         """Read what is known and begin to write. Raises NewerSchema; a disk that fails is only said and tried again."""
@@ -133,8 +135,7 @@ class Store:
         Cancelled, it is written all the same: whoever stops the run forgets it afterwards.
         """
         self._state.runs[run.id] = run
-        row = (run.of, run.owner, run.number, run.machine, run.base_url, run.id, msgspec.json.encode(run).decode())
-        if not await self._written(_RUN, *row):
+        if not await self._written(_RUN, *_row_of_run(run)):
             self._log.event(
                 "store.unrecorded", "error", **{run.of: run.owner}, place=run.number, detail=self.failing or "slow disk"
             )
@@ -189,7 +190,7 @@ class Store:
 
     def loaded(self, config: Config) -> None:
         """Services, machines, places and routes as they are configured from now on."""
-        now = self._wall()
+        now, self._config = self._wall(), config
         configured: list[tuple[HeldThing, str]] = [
             *(("service", id_) for id_ in config.services),
             *(("machine", id_) for id_ in config.machines),
@@ -293,6 +294,22 @@ class Store:
             for took_s in starts:
                 state.started(service, took_s)
 
+    def _tell_again(self) -> None:
+        """Another file stands where the one stood that knew: what the next gateway depends on is written into it."""
+        state = self._state
+        self._put("INSERT OR REPLACE INTO gateway VALUES ('id', ?)", state.gateway_id)
+        for run in state.runs.values():
+            self._put(_RUN, *_row_of_run(run))
+        for (of, id_), until in state.holds.items():
+            self.hold(of, id_, until)
+        for service, names in state.models.items():
+            self._put("INSERT OR REPLACE INTO models VALUES (?, ?)", service, json.dumps(names))
+        for key in state.keys.values():
+            row = (key.name, key.sha256, json.dumps(list(key.services)), key.created)
+            self._put("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", *row)
+        if self._config is not None:
+            self.loaded(self._config)
+
     def _put(self, sql: str, *row: Any) -> None:
         self._writer.put(Op(sql, row, urgent=True))
 
@@ -323,6 +340,10 @@ class Store:
                 await done
         except TimeoutError:
             raise NoDisk(self.failing or "the disk is slow") from None
+
+
+def _row_of_run(run: Run) -> tuple[Any, ...]:
+    return run.of, run.owner, run.number, run.machine, run.base_url, run.id, msgspec.json.encode(run).decode()
 
 
 def _row_of(entry: Entry, at_ms: int, life: int) -> tuple[Any, ...]:

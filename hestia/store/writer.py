@@ -62,9 +62,11 @@ class Writer:
         log: Says,
         loaded: Callable[[State], None],
         *,
+        anew: Callable[[], None] = lambda: None,
         backlog: Backlog | None = None,
         delays: Sequence[float] = DELAYS,
     ) -> None:
+        """`loaded` is told what the disk knew, once; `anew`, that another file has taken its place since."""
         self.backlog = Backlog() if backlog is None else backlog
         self.written = 0
         self.reason: str | None = None  # why the disk fails, while it does
@@ -72,6 +74,7 @@ class Writer:
         self._opening = opening
         self._log = log
         self._loaded: Callable[[State], None] | None = loaded
+        self._anew = anew
         self._delays = delays
         self._tries = 0
         self._failing_said = -SAID_EVERY_S
@@ -163,6 +166,8 @@ class Writer:
     async def _write_some(self) -> None:
         """One transaction: what it took is on disk afterwards, or waits again."""
         database = self._database or await self._connect()
+        if [*await database.execute_fetchall("SELECT taken_away()")] != [(0,)]:
+            raise FileNotFoundError(f"{self._opening.path} was taken away while it was in use: a new one is begun")
         most = len(self.backlog.take(BATCH))
         try:
             await self._transaction(database)
@@ -208,8 +213,11 @@ class Writer:
                 done.set_result(count)
 
     async def _connect(self) -> aiosqlite.Connection:
+        again = self._loaded is None
         try:
             self._database = await connect(self._opening)
+            if again and self._opening.anew:
+                self._anew()
             return self._database
         finally:
             for name, level, fields in self._opening.said:

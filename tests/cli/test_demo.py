@@ -110,6 +110,26 @@ async def test_a_term_ends_it_also_before_it_listens(capsys):
     assert capsys.readouterr().err == "demo: loading a model that it does not have: 60 s left\n"
 
 
+def test_the_flaky_one_never_listens_and_exits_1():
+    words = [sys.executable, "-m", "hestia.cli.hestia", "demo", "--port", "0", "--as", "flaky", "--start-delay", "0"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr.startswith("demo: out of memory")
+
+
+async def test_it_ends_when_the_parent_that_it_names_is_gone(capsys, monkeypatch):
+    monkeypatch.setattr("hestia.cli.demo.LOOK_EVERY_S", 0.01)
+    parent = os.getppid()
+    async with asyncio.TaskGroup() as group:
+        demo = group.create_task(serve_until_told(0, 0.0, "chat", parent))
+        async with asyncio.timeout(10):
+            while "listening" not in capsys.readouterr().err:
+                await asyncio.sleep(0.01)
+        assert not demo.done()
+        monkeypatch.setattr("hestia.cli.demo.os.getppid", lambda: 1 - parent)
+        assert await asyncio.wait_for(demo, 10) == 0
+
+
 async def test_it_takes_its_time_to_start_and_says_how_far_it_is(capsys):
     begin = asyncio.get_running_loop().time()
     assert await told_while_loading(asyncio.Event(), 1.3) is False

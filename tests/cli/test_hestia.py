@@ -7,7 +7,8 @@ import sys
 import pytest
 
 import hestia
-from hestia.cli.hestia import COMMANDS, main
+from hestia.cli.demo import KINDS
+from hestia.cli.hestia import COMMANDS, DEMO_SERVERS, main
 from tests.house.tree import ROOT
 
 GOOD = "services:\n  a: {base_url: 'http://127.0.0.1:9'}\n"
@@ -53,8 +54,18 @@ def test_each_command_has_help(capsys, name):
         ["serve", "--log-level", "loud"],
         ["serve", "--conf", "x"],
         ["check", "a", "b"],
-        ["demo"],
         ["demo", "--port", "70000"],
+        ["demo", "--port", "0", "--once"],
+        ["demo", "--port", "0", "--no-pause"],
+        ["demo", "--port", "0", "--listen", "127.0.0.1:0"],
+        ["demo", "--port", "0", "--as", "fast"],
+        ["demo", "--as", "chat"],
+        ["demo", "--start-delay", "1"],
+        ["demo", "--while", "1"],
+        ["demo", "--listen", "0.0.0.0:8080"],
+        ["demo", "--listen", "[::]:8080"],
+        ["demo", "--listen", "unix:/run/demo.sock"],
+        ["demo", "--listen", "8080"],
         ["demo", "--port", "-1"],
         ["demo", "--port", "x"],
         ["demo", "--port", "1", "--start-delay", "nan"],
@@ -67,6 +78,18 @@ def test_wrong_usage_exits_2_with_words_on_standard_error(capsys, words):
     said = capsys.readouterr()
     assert said.out == ""
     assert "usage: hestia" in said.err
+
+
+@pytest.mark.parametrize("words", [["--listen", "[::1]:0"], ["--listen", "localhost:0"], ["--listen", "127.0.0.2:0"], []])
+def test_the_demo_listens_on_loopback(monkeypatch, words):
+    asked = []
+    monkeypatch.setattr("hestia.cli.demo_tour.run_tour", lambda listen, **how: asked.append((listen, how)) or 0)
+    assert main(["demo", *words, "--once"]) == 0
+    assert asked == [(words[1] if words else "127.0.0.1:0", {"pause": True, "once": True})]
+
+
+def test_the_demo_has_the_servers_that_it_names():
+    assert set(DEMO_SERVERS) == set(KINDS)
 
 
 def test_check_of_a_good_file_says_ok_and_which(capsys, elsewhere):

@@ -48,7 +48,7 @@ USER 1001
 ENTRYPOINT ["/usr/bin/tini", "--"]
 CMD ["/usr/local/bin/server-wrapper"]
 """
-DEMO = {"launch": {"kind": "process", "command": ["hestia", "demo", "--port", "{port}", "--start-delay", "0.2"]}}
+PROGRAMS = ["python3", "-m", "http.server", "{port}", "--bind", "127.0.0.1", "--directory", "/opt/hestia/bin"]
 
 
 def take_time():
@@ -158,12 +158,13 @@ def test_the_operators_strategies_are_those_of_the_folder(up):
 
 
 def test_a_service_is_launched_inside_and_ends_with_the_container(up, engine):
-    configure(up, demo=DEMO, ollama={})
-    assert json.loads(curl(engine, f"{GATEWAY}/services/demo/"))["service"] == "demo"
-    assert up.ctl("status", "demo")["managed"] is True
+    configure(up, programs={"launch": {"kind": "process", "command": PROGRAMS}}, ollama={})
+    assert "hestiactl" in curl(engine, f"{GATEWAY}/services/programs/")
+    assert up.ctl("status", "programs")["managed"] is True
     up.compose("restart")
     up.until_healthy()
-    assert json.loads(curl(engine, f"{GATEWAY}/services/demo/"))["service"] == "demo"
+    assert up.ctl("status", "programs")["state"] == "cold"
+    assert "hestiactl" in curl(engine, f"{GATEWAY}/services/programs/")
     assert "<defunct>" not in engine.docker("top", up.container())
 
 

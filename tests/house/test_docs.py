@@ -25,9 +25,14 @@ EXAMPLES = [
 TOP = set(spec.Document.__struct_fields__)
 
 
+HASH = "scrypt.15.8.3.gDAzz8f5RiMQi03HZ0gCVA.B5pOMv9w2eImxCOsSWipJsfwDZTaNqTktTF8jj-PMfE"
+
+
 def mistakes(text, folder):
+    """The variables that it names are set."""
+    environ = {name: HASH if "HASH" in name else "some-secret-of-yours" for name in re.findall(r"\$\{([A-Z_]+)", text)}
     try:
-        return list(load_text(text, name=str(folder / "hestia_config.yml")).warnings)
+        return list(load_text(text, name=str(folder / "hestia_config.yml"), environ=environ).warnings)
     except ConfigError as error:
         return [str(mistake) for mistake in error.mistakes]
 

@@ -21,7 +21,7 @@ MAY_NAME = {
     "tests/engines/test_unit.py": "a unit of root's, in a namespace whose /root is empty",
 }
 MAKE = re.compile(r"\bmake ([a-z][a-z-]*)")
-PROGRAM = re.compile(r"(?:^|[`$ /])hestia ([a-z][a-z-]*)", re.MULTILINE)
+PROGRAM = re.compile(r"(?:^|[`$ /])hestia (?!hestia)([a-z][a-z-]*)", re.MULTILINE)
 DOCS = sorted((ROOT / "hestia" / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
 

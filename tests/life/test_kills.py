@@ -48,11 +48,14 @@ class House:
         self.config = folder / "hestia_config.yml"
         self.write(a=launched(diary, idle_timeout="0s"))
         self.process = None
+        self.broken = ""  # how the last request without an answer ended
 
     def write(self, **services):
         # A name that changes with every writing: a reload has something to do, and services stay as they are.
         text = config_text(str(self.folder), services, {"listen": [f"127.0.0.1:{self.port}"], "allowed_hosts": [f"h{time.monotonic_ns()}.example"]})
-        self.config.write_text(text)
+        beside = self.folder / "next.yml"
+        beside.write_text(text)
+        beside.replace(self.config)  # a reload never reads half of it
 
     def begin(self, point="none"):
         """Starts a gateway that ends itself at `point`; returns whether it got as far as answering."""
@@ -80,7 +83,8 @@ class House:
             answer = client.getresponse()
             answer.read()
             return answer.status
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as problem:
+            self.broken = repr(problem)
             return None
         finally:
             client.close()
@@ -191,7 +195,7 @@ def test_killed_at_random_moments_under_traffic(house):
         while time.monotonic() < until:
             what = chance.random()
             if what < 0.7:
-                assert house.ask(timeout=5.0) in {200, 503}
+                assert house.ask(timeout=5.0) in {200, 503}, house.broken
             elif what < 0.9:
                 house.post("/v1/services/a/stop")
             else:

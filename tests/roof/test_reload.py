@@ -484,3 +484,12 @@ async def test_a_file_that_is_away_for_a_moment_is_no_mistake(tmp_path, monkeypa
         run.write(A)
         await until(lambda: services_of(run) == ["a"])
         assert not told(run, "config.rejected")
+
+
+async def test_a_file_that_is_empty_while_it_is_written_changes_nothing(tmp_path):
+    async with Upstream() as upstream, serving(tmp_path, {"a": {"base_url": upstream.base_url}}) as run:
+        run.file.write_text("")
+        with pytest.raises(ConfigError, match="is empty: nothing has changed"):
+            await run.gateway.reload()
+        assert list(run.gateway.fleet.services) == ["a"]
+        assert "is empty" in told(run, "config.rejected")[0]["detail"]
