@@ -1,6 +1,7 @@
 """`hestia`: the program. Each command is a row of COMMANDS; help is made from them."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -161,14 +162,18 @@ def demo_flags(parser: argparse.ArgumentParser) -> None:
 
 def loopback(text: str) -> str:
     """The demo has no keys, and runs what it is asked for."""
-    from hestia.rules.addresses import TcpAddress, parse_listen
+    from ipaddress import ip_address
+
+    from hestia.rules.addresses import UnixAddress, parse_listen
 
     try:
         address = parse_listen(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
-    if isinstance(address, TcpAddress) and (address.host in {"localhost", "::1"} or address.host.startswith("127.")):
-        return text
+    host = "" if isinstance(address, UnixAddress) else address.host
+    with contextlib.suppress(ValueError):
+        if host == "localhost" or ip_address(host).is_loopback:
+            return text
     raise argparse.ArgumentTypeError(f"{text!r} is not of loopback; the demo is for this machine only")
 
 

@@ -27,6 +27,7 @@ CLOSED: Final = 6
 CHOOSING: Final = 7  # the body is read before it is known whom the request is for
 
 LONGEST_LINGER = 2.0
+FIRST_REQUEST = 1.0
 MOST_LINGERED = 4 * 1024 * 1024
 RESET = struct.pack("ii", 1, 0)
 
@@ -38,6 +39,7 @@ class Connection(asyncio.Protocol):
         "begun",
         "door",
         "exchange",
+        "fresh",
         "full",
         "guest",
         "held",
@@ -71,6 +73,7 @@ class Connection(asyncio.Protocol):
         self.stopped = False  # the exchange wants no more of the body for now
         self.overflow = False  # more was sent behind the message than we keep
         self.begun = False  # a head is, and is not complete
+        self.fresh = True  # it has sent no request yet
         self.held = b""  # bytes that nobody has read yet
         self.exchange: Exchange | None = None
         self.guest: Guest | None = None
@@ -132,9 +135,13 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
     def wind_up(self) -> None:
-        """The gateway closes: an idle connection at once, a busy one with its answer."""
+        """The gateway closes: an idle connection at once, a busy one with its answer.
+
+        One that was just accepted may have its first request under way: it gets a moment.
+        """
         if self.state == IDLE and not self.held:
-            self.close()
+            if not self.fresh:
+                self.close()
         elif self.exchange is not None and not self.exchange.answering:
             self.exchange.keep = False
 
@@ -199,7 +206,9 @@ class Connection(asyncio.Protocol):
         limits = self.shared.limits
         exchange = self.exchange
         if self.state == IDLE:
-            if not self.begun and self.transport.get_write_buffer_size():
+            if self.shared.closing and self.fresh and now - self.since > FIRST_REQUEST:
+                self.close()
+            elif not self.begun and self.transport.get_write_buffer_size():
                 self.since = now  # it still takes its last answer
             elif now - self.since > (limits.head_timeout if self.begun else limits.idle_connection):
                 self.abort()

@@ -154,7 +154,7 @@ class Front(Dispatching):
         except Refusal as refusal:
             self._refuse(refusal, self.head, method=method)
             return
-        self.begun = False
+        self.begun = self.fresh = False
         self._route(data, end, method, target, head)
 
     def _renewed(self, head: RequestHead, block: bytes) -> bool:

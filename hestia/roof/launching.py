@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LONGEST_SSH_FOLDER = 44
 SECRETS = ("SEMAPHORE_API_TOKEN",)
+LEAST_SECRET = 8  # characters: a shorter one may be the value of many a harmless variable
 
 
 class Launchers:
@@ -38,6 +39,7 @@ class Launchers:
         self, config: Callable[[], Config], data_dir: Path, folder: Path, environ: Mapping[str, str] = os.environ
     ) -> None:
         engine, runtime = environ.get("DOCKER_HOST"), environ.get("XDG_RUNTIME_DIR")
+        environ = Shown(environ, config)  # asked at a launch only: there is no configuration yet
         ready = _Ready(config)
         self._known: dict[type, Launcher] = {}
         self._make: dict[type, Callable[[], Launcher]] = {
@@ -59,6 +61,37 @@ class Launchers:
         if launcher is None:
             launcher = self._known[kind] = self._make[kind]()
         return launcher
+
+
+class Shown(Mapping[str, str]):
+    """The environment as launchers see it, without the variables that hold a key, a password or a token of ours.
+
+    The file takes those from variables of any name (`${NAME}`), and a reload may change which they are.
+    """
+
+    def __init__(self, environ: Mapping[str, str], config: Callable[[], Config]) -> None:
+        self._environ = environ
+        self._config = config
+
+    def __getitem__(self, name: str) -> str:
+        value = self._environ[name]
+        if value in self._secrets():
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        secrets = self._secrets()
+        return (name for name, value in self._environ.items() if value not in secrets)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _secrets(self) -> set[str]:
+        config = self._config()
+        auth, semaphore = config.auth, config.semaphore
+        known = {key.key for key in auth.api_keys} | {semaphore.token if semaphore is not None else None}
+        known |= {auth.dashboard.password, auth.dashboard.password_hash} if auth.dashboard is not None else set()
+        return {each for each in known if each is not None and len(each) >= LEAST_SECRET}
 
 
 class _Ready:

@@ -42,11 +42,12 @@ class Tour:
         self.folder = folder
         self.text = ""
         ours, theirs = pty.openpty() if terminal else os.pipe()
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "TERM": "xterm", **environ}
-        env.pop("NO_COLOR", None)
+        kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        env = {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "TERM": "xterm", **environ}
         self.process = subprocess.Popen(
             [*program, "demo", *words], stdin=theirs if terminal else subprocess.DEVNULL, stdout=theirs, stderr=theirs,
-            env=env, cwd=folder, start_new_session=True, preexec_fn=own_terminal if terminal else None,
+            env=env, cwd=folder, start_new_session=True,
+            preexec_fn=own_terminal if terminal else None,  # noqa: PLW1509 -- one system call, and no lock
         )  # fmt: skip
         os.close(theirs)
         self.ours = ours

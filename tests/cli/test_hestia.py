@@ -66,6 +66,7 @@ def test_each_command_has_help(capsys, name):
         ["demo", "--listen", "[::]:8080"],
         ["demo", "--listen", "unix:/run/demo.sock"],
         ["demo", "--listen", "8080"],
+        ["demo", "--listen", "127.example:8080"],
         ["demo", "--port", "-1"],
         ["demo", "--port", "x"],
         ["demo", "--port", "1", "--start-delay", "nan"],

@@ -41,7 +41,7 @@ class OwnNetwork(Dockerd):
         return self.run(program("docker", "docker.io"), *words, within=within, **more)
 
     def run(self, *argv, within=COMMAND_S, cwd=None, ends=0, **environ):
-        """What a command printed; `ends`: its exit code."""
+        """What a command printed, and when it is to fail its complaints too; `ends`: its exit code."""
         done = subprocess.run(
             argv,
             env=self.environ | environ,
@@ -53,7 +53,7 @@ class OwnNetwork(Dockerd):
             check=False,
         )
         assert done.returncode == ends, f"{argv} ended with {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
-        return done.stdout
+        return done.stdout + (done.stderr if ends else "")
 
     def inside(self, *argv):
         """A command line that runs in the engine's network."""
@@ -102,7 +102,7 @@ class Clone:
 
     def compose(self, *words, within=COMMAND_S, **more):
         return self.engine.run(
-            program("docker-compose", "docker-compose"), "--no-ansi", *words, within=within, cwd=self.folder, **more
+            program("docker-compose", "docker-compose"), "--ansi=never", *words, within=within, cwd=self.folder, **more
         )
 
     def container(self, service="hestia"):

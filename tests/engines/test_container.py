@@ -14,7 +14,7 @@ import yaml
 
 from tests.engines.clone import BASE, BUILD_S, ROOT, Clone, OwnNetwork, until
 from tests.engines.debian import debian
-from tests.engines.dockerd import serving
+from tests.engines.dockerd import program, serving
 
 GATEWAY = "http://localhost:8080"
 GRACE_S = 60
@@ -163,7 +163,7 @@ def test_a_service_is_launched_inside_and_ends_with_the_container(up, engine):
     assert up.ctl("status", "programs")["managed"] is True
     up.compose("restart")
     up.until_healthy()
-    assert up.ctl("status", "programs")["state"] == "cold"
+    assert json.loads(curl(engine, f"{GATEWAY}/v1/services/programs/status"))["state"] == "cold"
     assert "hestiactl" in curl(engine, f"{GATEWAY}/services/programs/")
     assert "<defunct>" not in engine.docker("top", up.container())
 
@@ -197,7 +197,7 @@ def test_a_mistake_in_the_configuration_is_told_by_the_image_itself(up, engine, 
     folder = tmp_path / "etc"
     folder.mkdir()
     (folder / "hestia_config.yml").write_text("services: {a: {base_ulr: http://127.0.0.1:1}}\n")
-    argv = ("docker", "run", "--rm", "--network=none", "--read-only", "-v", f"{folder}:/etc/hestia:ro", image, "check")
+    argv = (program("docker", "docker.io"), "run", "--rm", "--network=none", "--read-only", "-v", f"{folder}:/etc/hestia:ro", image, "check")
     engine.run(*argv, ends=2)
 
 
@@ -241,7 +241,14 @@ def test_without_a_wheelhouse_packages_come_from_the_index_by_their_hashes(clone
         (tmp_path / "Containerfile").write_text(f"FROM {BASE}\nCOPY pip.conf /etc/pip.conf\n")
         engine.docker("build", "-t", "base-with-index", "-f", str(tmp_path / "Containerfile"), str(tmp_path), within=BUILD_S)
         words = ("--network=host", "--build-arg=BASE=base-with-index", "--build-arg=UID=4711", "-t", "from-index", "-f", "Containerfile", ".")
-        engine.docker("build", *words, within=BUILD_S, cwd=clone.folder)
+        build = (program("docker", "docker.io"), "build", *words)
+        wheel = next((index / "aiosqlite").iterdir())
+        genuine = wheel.read_bytes()
+        wheel.write_bytes(genuine + b"and more")
+        said = engine.run(*build, within=BUILD_S, cwd=clone.folder, ends=1)
+        assert f"{wheel.name} has none of the hashes of requirements.lock" in said
+        wheel.write_bytes(genuine)
+        engine.run(*build, within=BUILD_S, cwd=clone.folder)
     finally:
         server.kill()
         server.wait()

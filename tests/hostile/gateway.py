@@ -96,7 +96,8 @@ class Gateway:
     def until(self, condition: Callable[[], Any], within: float = 5.0, what: object = "") -> Any:
         end = time.monotonic() + within
         while not (said := condition()):
-            assert time.monotonic() < end, f"waited {within} s in vain {what}\n{self.program.stderr[-3000:]}"
+            said_so = what() if callable(what) else what
+            assert time.monotonic() < end, f"waited {within} s in vain {said_so}\n{self.program.stderr[-3000:]}"
             time.sleep(0.01)
         return said
 

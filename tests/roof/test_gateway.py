@@ -237,3 +237,15 @@ async def test_what_is_busy_is_counted(tmp_path):
         await until(lambda: run.gateway.fleet.leases)
         assert json.dumps(run.gateway.busy()) == '{"connections": 1, "leases": 1}'
         client.close()
+
+
+async def test_a_connection_that_was_just_accepted_gets_its_answer_while_the_gateway_closes():
+    async with running() as gateway:
+        client = await gateway.dial()
+        while not gateway.gateway.shared.fronts:
+            await asyncio.sleep(0)
+        closing = asyncio.ensure_future(gateway.gateway.close(10.0))
+        await asyncio.sleep(0)
+        await client.send(b"GET /__health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await client.answer()).status == 200
+        assert await closing == 0
