@@ -1,4 +1,4 @@
-"""How the request of an exchange goes out: its head, and its body as it comes, on a connection that is there or dialled.
+"""How the request of an exchange goes out: its head, and its body as it comes, on a connection kept or dialled.
 
 The state of the whole exchange stands here; how its answer comes back, and how it ends, is in relay/exchange.py.
 """
