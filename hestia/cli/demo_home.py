@@ -19,7 +19,7 @@ from hestia.telemetry.log import Log, capture_libraries, open_log
 from hestia.wire import MAX_SOCKET_PATH
 
 GRACE_S: Final = 1.0  # for what somebody still reads at the end
-SETTLE_S: Final = 0.05  # Python 3.13.0 complains on standard error of a connection that is set up when its server closed
+SETTLE_S: Final = 0.05  # Python 3.13.0 writes a trace when a server closes as it takes a connection
 PACKAGE: Final = Path(hestia.__file__).parents[1]
 ANY_PORT: Final = "127.0.0.1:0"
 

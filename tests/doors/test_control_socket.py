@@ -19,8 +19,8 @@ def mode(path):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    os.chdir(tmp_path)  # unix socket paths are short
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # unix socket paths are short
     return tmp_path
 
 
