@@ -217,7 +217,9 @@ class Caller(asyncio.Protocol):
         if self._todo or not self._writable.is_set():
             self._cancel_timer()
             self.transport.pause_reading()
+            self._watch_for_hangup()
         else:
+            self._drop_hangup()
             self.transport.resume_reading()
             self._watch()
 
@@ -290,7 +292,7 @@ class Caller(asyncio.Protocol):
             self._timer = None
 
     def _watch_for_hangup(self) -> None:
-        """After a half-close the loop reads no more: the kernel's hang-up tells who waits from who left.
+        """After a half-close, and while too much is asked, nothing is read: the hang-up tells who waits from who left.
 
         Where there is no epoll, the next write tells.
         """

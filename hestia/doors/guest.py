@@ -6,8 +6,9 @@ grammar and by aiohttp's in turn, and no seam is left for smuggling.
 
 Everything that we touch beside aiohttp's public API stands in this file, and tests/doors/test_guest.py holds it to what
 we rely on: `RequestHandler(manager, loop=..., ...)` with `connection_made`, `data_received`, `handle_error`, its
-`force_close` and its queue `_messages`; `BaseRequest._prepare_hook`, called after aiohttp's own headers are set and
-before they are written, and `_cache`, from which the version of the status line is then read.
+`force_close`, its queue `_messages`, and `_buffer_paused` with `_resume_reading_for_buffer`;
+`BaseRequest._prepare_hook`, called after aiohttp's own headers are set and before they are written, and `_cache`, from
+which the version of the status line is then read.
 
 An answer may go on for hours (server-sent events, a start that is waited for): nothing ends it as a whole. A body that
 stands still is ended here, a client that takes nothing by the sweep of its connection (doors/connection), and one that
@@ -267,11 +268,21 @@ class Guest(web.RequestHandler):
         self.asked: Asked | None = None
 
     def data_received(self, data: bytes) -> None:
+        if self._is_whole():
+            return
         super().data_received(data)
+        if self._is_whole() and self._buffer_paused:
+            self._resume_reading_for_buffer()
         asked = self.asked
         if asked is not None and self._messages and not asked.content.is_eof():
             # What aiohttp cannot read of a body it queues as a further message, and who reads the body waits for ever.
             asked.content.set_exception(web.RequestPayloadError("malformed"))
+
+    def _is_whole(self) -> bool:
+        """The one request has come. What follows is dropped: aiohttp would pause for it, and see no client leave."""
+        if self.asked is not None:
+            return self.asked.content.is_eof()
+        return bool(self._messages) and bool(self._messages[0][1].is_eof())
 
     def connection_lost(self, exc: BaseException | None) -> None:
         caller = self.caller

@@ -12,7 +12,7 @@ from typing import Final
 
 # RFC 3986: hier-part = "//" authority path-abempty. No user-info: an authority that has one is nobody's own.
 ABSOLUTE: Final = re.compile(
-    rb"(?:(?P<scheme>https?):)?+//(?P<authority>[^/?#\\@\s]++)(?P<rest>(?:[/?#].*+)?+)", re.IGNORECASE | re.DOTALL
+    rb"(?:(?P<scheme>https?):)?//(?P<authority>[^/?#\\@\s]++)(?P<rest>(?:[/?#].*+)?)", re.IGNORECASE | re.DOTALL
 )
 PORTS: Final = {b"http": b":80", b"https": b":443"}
 

@@ -5,7 +5,7 @@ import re
 from hestia.h1.grammar import BadMessage
 
 # the path: visible ASCII but no "#", "%" only before two hex digits that are not 00; the query: any visible ASCII
-TARGET = re.compile(rb"/(?:[!\"$&-.0->@-~/]++|%(?!00)[0-9A-Fa-f]{2})*+(?:\?[!-~]*+)?")
+TARGET = re.compile(rb"/(?:[!\"$&-.0->@-~/]++|%(?!00)[0-9A-Fa-f]{2})*(?:\?[!-~]*+)?")
 # "." and ".." between any of the separators that some server takes for one
 DOTS = re.compile(rb"(?:/|\\|%2f|%5c)(?:\.|%2e){1,2}(?=/|\\|;|%2f|%5c|%3b|\Z)", re.IGNORECASE)
 ABSOLUTE = re.compile(rb"(https?)://([^/?#]*+)(.*+)", re.IGNORECASE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from hestia.keeper.runs import digest
+from hestia.keeper.runs import as_its_stopper_sees_it, digest
 from hestia.keeper.works import watch_end
 from hestia.ports import LaunchFailed
 from hestia.words.launch_spec import ProcessLaunch
@@ -98,11 +98,11 @@ def _take(keeper: Keeper, life: Life, run: Run) -> None:
 
 async def _end(keeper: Keeper, run: Run, why: str) -> None:
     """Nobody wants it any more. What cannot be ended stays written down, and is tried again."""
-    stopper = run.stop_with or run.launch
-    assert stopper is not None  # noqa: S101 - looked at above
+    stopped = as_its_stopper_sees_it(run)
+    assert stopped.launch is not None  # noqa: S101 - looked at above
     reason = why
     try:
-        await keeper.outside.launcher_for(stopper).stop(run)
+        await keeper.outside.launcher_for(stopped.launch).stop(stopped)
     except LaunchFailed as problem:
         reason = f"{why}; it could not be stopped: {problem}"
         keeper.ask_later(run)

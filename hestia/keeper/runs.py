@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from hestia.ports import Check, LaunchFailed
 from hestia.rules.fill import address, fill, wants
@@ -15,6 +16,11 @@ from hestia.words.spec import Machine
 if TYPE_CHECKING:
     from hestia.core.life import Life
     from hestia.keeper.outside import Outside
+
+
+def as_its_stopper_sees_it(run: Run) -> Run:
+    """A launcher finds its own part in `launch`, also one that stops what another has launched."""
+    return run if run.stop_with is None else replace(run, launch=run.stop_with)
 
 
 def new_run(life: Life, outside: Outside, ports: frozenset[int]) -> Run:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from hestia.keeper.runs import bare_run, base_url_of, check_of, must_be_known, new_run
+from hestia.keeper.runs import as_its_stopper_sees_it, bare_run, base_url_of, check_of, must_be_known, new_run
 from hestia.ports import HasHealth, HasOwner, LaunchFailed, Named, Noticing, Pausing, Seen, Telling, Watchable
 from hestia.words.run import Told
 from hestia.words.states import (
@@ -212,11 +212,10 @@ async def watch(keeper: Keeper, life: Life, tell: Tell) -> None:
 
 async def stop(keeper: Keeper, life: Life, tell: Tell) -> None:
     """Ends what was launched, and what is left of it."""
-    run = life.run
-    stopper = run.stop_with or run.launch if run is not None else None
-    if run is not None and stopper is not None and life.settings.stops:
+    run = as_its_stopper_sees_it(life.run) if life.run is not None else None
+    if run is not None and run.launch is not None and life.settings.stops:
         try:
-            launcher: Any = keeper.outside.launcher_for(stopper)
+            launcher: Any = keeper.outside.launcher_for(run.launch)
             for_good = isinstance(launcher, Pausing) and life.stop_cause != "idle"
             keeper.outside.step("stop.begun")
             await (launcher.end(run) if for_good else launcher.stop(run))

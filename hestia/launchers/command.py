@@ -125,8 +125,11 @@ class CommandLauncher:
         async with turn:
             if self._did.get(run.id) == "stopped" and not launch.status:
                 return
-            if launch.status and await self.state(run) == "stopped":
+            state = await self.state(run) if launch.status else None
+            if state == "stopped":
                 return
+            if state == "unknown" and not run.handle and run.stop_with is None:
+                raise LaunchFailed(f"{launch.status[0]}: the status command cannot be run, and Hestia did not start it")
             if not launch.stop:
                 raise LaunchFailed("it has no `stop` command, so Hestia cannot stop it")
             await self._stop(run, launch)

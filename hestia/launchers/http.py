@@ -84,7 +84,7 @@ class HttpLauncher:
         turn = self._turn(run)
         async with turn.lock:
             turn.done = None
-            if run.handle or run.stop_with is not None or not await self._never_ran(launch):
+            if run.handle or run.stop_with is not None or await self._was_found(launch):
                 await self._stopped(launch)
                 self._ended[run.id] = None
                 while len(self._ended) > REMEMBERED:
@@ -142,9 +142,17 @@ class HttpLauncher:
             await asyncio.sleep(self._pace.poll)
         raise LaunchFailed(f"no answer had a HESTIA_BASE_URL within {self._pace.address:g}s, and base_url is not set")
 
-    async def _never_ran(self, launch: HttpLaunch) -> bool:
-        """A start writes its handle down before it asks; without one there is only what was found running."""
-        return launch.status is None or await self._is_gone(launch)
+    async def _was_found(self, launch: HttpLaunch) -> bool:
+        """A start writes its handle down before it asks; without one there is only what was found running.
+
+        Where that cannot be told, nothing is stopped: it may be somebody else's.
+        """
+        if launch.status is None:
+            return False
+        look = await self._look(launch.status, self._pace.answer)
+        if look.state == "unknown":
+            raise LaunchFailed(f"{look.reason}; Hestia did not start it, so it was not stopped")
+        return look.state == "running"
 
     async def _stopped(self, launch: HttpLaunch) -> None:
         """It is sent whatever the status says: a start that was accepted may come to pass later."""

@@ -139,7 +139,10 @@ class SshLauncher:
             return False
         if run.stop_with is not None and not launch.status:
             return False
-        return await self._state(run, launch) == "stopped"
+        state = await self._state(run, launch)
+        if isinstance(state, Said) and not run.handle and run.stop_with is None:
+            raise LaunchFailed(f"Hestia did not start it, and its status is unknown: {_words(launch, state)}")
+        return state == "stopped"
 
     async def _state(self, run: Run, launch: SshLaunch) -> RunState | Said:
         """What the status command said, where that tells nothing."""

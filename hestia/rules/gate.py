@@ -16,8 +16,8 @@ from hestia.words.spec import Auth, Config
 # RFC 3986: authority = host [ ":" port ]. Of reg-name only what host names are made of; "_" is met in Docker networks.
 # RFC 9110 allows "host:" with an empty port. The trailing dot is the root of DNS: the same name.
 HOST: Final = re.compile(
-    rb"(?: \[ (?P<v6> [0-9A-Fa-f:.]{2,45}+ ) \] | (?P<name> [\w-]++ (?: \. [\w-]++ )*+ ) \.?+ )"
-    rb"(?: : (?P<port> [0-9]{0,5}+ ) )?+",
+    rb"(?: \[ (?P<v6> [0-9A-Fa-f:.]{2,45}+ ) \] | (?P<name> [\w-]++ (?: \. [\w-]++ )* ) \.? )"
+    rb"(?: : (?P<port> [0-9]{0,5}+ ) )?",
     re.VERBOSE,
 )
 NAME_LENGTH: Final = 253

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,10 +27,27 @@ STRING_BEGUN: Final = re.compile(rb"[^\"\\]*+(?:\\.[^\"\\]*+)*+", re.DOTALL)
 WORD: Final = re.compile(rb"[^ \t\r\n\"{}\[\],:]++")
 # inside a container that is passed over: up to the next bracket, whole strings included
 PASSED: Final = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+PLAIN: Final = re.compile(rb"[^\"{}\[\]]*+")
+GROUPS_ARE_POSSESSIVE: Final = sys.version_info >= (3, 11, 5)
+"""Before that, a possessive group that fails half-way keeps what it has matched (python/cpython#106052)."""
 OPENING, CLOSING = re.compile(rb"[\[{]++"), re.compile(rb"[\]}]++")
 MARK: Final = b"\xef\xbb\xbf"
 
 BEGIN, NAME, COLON, VALUE, AFTER, IN_STRING, INSIDE = range(7)
+
+
+def pass_over(data: bytes, at: int, *, at_once: bool = GROUPS_ARE_POSSESSIVE) -> int:
+    """The next bracket, or the beginning of a string that does not end in `data`."""
+    if at_once:
+        passed = PASSED.match(data, at)
+        return passed.end() if passed is not None else at
+    while True:
+        plain = PLAIN.match(data, at)
+        at = plain.end() if plain is not None else at
+        string = STRING.match(data, at)
+        if string is None:
+            return at
+        at = string.end()
 
 
 class Node:
@@ -210,8 +228,7 @@ class JsonSearch:
 
     def _inside(self, data: bytes, at: int) -> int:
         """Passes over a container that nobody looks into."""
-        passed = PASSED.match(data, at)
-        at = passed.end() if passed is not None else at
+        at = pass_over(data, at)
         if at == len(data):
             return -1
         if data[at : at + 1] == b'"':

@@ -68,6 +68,20 @@ def test_whatever_was_sent_and_however_it_leaves_its_place_is_free_within_a_seco
     assert gateway.verb("inflight.list")["result"] == {"inflight": []}
 
 
+def test_who_waits_for_a_start_by_the_api_may_leave_whatever_was_sent_behind_it(gateway):
+    files = gateway.files
+    start = b"POST /v1/services/w/start?wait=true HTTP/1.1\r\n" + HOST
+    behind = {"nothing": b"\r\n", "requests": b"\r\n" + REQUESTS["plain"] * 5_000, "an upgrade": b"Connection: Upgrade\r\nUpgrade: x\r\n\r\n" + b"q" * 200_000}
+    for name, data in behind.items():
+        for leave in (close, reset):
+            clients = [begun(gateway, start + data) for _ in range(10)]
+            gateway.until(lambda: gateway.files >= files + 5, what=name)
+            gateway.until(lambda: gateway.status("w")["state"] == "starting")
+            for client in clients:
+                leave(client)
+            gateway.until(lambda: gateway.files <= files + 3, within=1.5, what=(name, leave.__name__))
+
+
 def test_of_hundreds_that_leave_at_the_very_release_nothing_is_sent_or_kept(gateway, tmp_path):
     files = gateway.files
     ways: list[Callable[[socket.socket], None]] = [close, reset]

@@ -1,6 +1,8 @@
 """Launched programs that do what they should not (section 5; faults CS-6, CS-15, CS-16, CS-20; section 10: what they tell)."""
 
+import http.server
 import sys
+import threading
 import time
 
 from tests.hostile.gateway import SERVED, Gateway, served, shell
@@ -92,3 +94,49 @@ def test_last_words_are_harmless_wherever_they_are_shown(serve, tmp_path):
     assert b"<script>alert" not in page.body
     shown = said + page.body.decode() + gateway.program.stderr + gateway.ask("GET", "/v1/activity").body.decode()
     assert not {"\x1b", "\x07", "\u202e", "s3kr3tvalue"} & {word for word in ("\x1b", "\x07", "\u202e", "s3kr3tvalue") if word in shown}
+
+
+class Engine(http.server.BaseHTTPRequestHandler):
+    """Starts and stops when it is told to, and says nothing that can be understood."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(f"{self.command} {self.path}")
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>")
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_an_engine_that_cannot_be_understood_is_told_neither_to_start_nor_to_stop(serve, tmp_path):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Engine) as engine:
+        engine.asked = []
+        threading.Thread(target=engine.serve_forever, args=(0.05,)).start()
+        at = f"http://127.0.0.1:{engine.server_port}"
+        status = {"url": f"{at}/status", "running": {"json": "a.b", "equals": "x"}}
+        launch = {"kind": "http", "start": {"url": f"{at}/start"}, "stop": {"url": f"{at}/stop"}, "status": status}
+        gateway = serve({"a": {"launch": launch, "base_url": "http://127.0.0.1:1"}})
+        assert "its answer is no JSON" in refused(gateway, "a")
+        engine.shutdown()
+    assert set(engine.asked) == {"GET /status"}
+
+
+def test_what_one_launcher_started_another_of_the_same_kind_stops(serve, tmp_path):
+    start = f"{sys.executable} -S -E {SERVED} --port {{port}} --log {tmp_path}/diary-a >/dev/null 2>&1 & echo $! >{tmp_path}/pid"
+    launch = {"kind": "command", "start": ["/bin/sh", "-c", start], "stop": ["/bin/false"]}
+    stop_with = {"kind": "command", "start": ["/bin/false"], "stop": ["/bin/sh", "-c", f"kill $(cat {tmp_path}/pid)"]}
+    gateway = serve({"a": {"launch": launch, "stop_with": stop_with}})
+    assert gateway.ask("GET", "/services/a/x").status == 200
+    assert gateway.ask("POST", "/v1/services/a/stop?wait=true").json()["last_error"] is None
+    gateway.until(lambda: not gateway.left_over(), what=gateway.left_over)
+
+
+def test_a_command_whose_status_cannot_be_asked_is_neither_started_nor_stopped(serve, tmp_path):
+    launch = {"kind": "command", "start": ["/bin/touch", f"{tmp_path}/began"], "stop": ["/bin/touch", f"{tmp_path}/ended"], "status": ["/nowhere"]}
+    gateway = serve({"a": {"launch": launch, "base_url": "http://127.0.0.1:1"}})
+    assert "the status command cannot be run" in refused(gateway, "a")
+    assert not (tmp_path / "began").exists()
+    assert not (tmp_path / "ended").exists()

@@ -38,7 +38,7 @@ def test_hundreds_who_follow_and_do_not_read_slow_nobody_and_leave_nothing(serve
     files, memory = gateway.files, gateway.memory
     clients = [follower(gateway, "/v1/events") for _ in range(150)]
     clients += [follower(gateway, "/v1/services/a/logs?follow=true") for _ in range(50)]
-    gateway.until(lambda: gateway.files >= files + 200)
+    gateway.until(lambda: gateway.files >= files + 180)  # a start leaves some of its own open for a moment
     took = []
     for _ in range(8):
         assert gateway.ask("GET", "/services/a/x").status == 200
@@ -65,6 +65,19 @@ def test_a_caller_who_asks_and_never_reads_is_not_read_from(serve, tmp_path):
     assert sent < 32 * MIB
     assert gateway.memory - memory < 32 * MIB
     client.close()
+
+
+def test_callers_who_asked_too_much_and_left_keep_nothing(serve, tmp_path):
+    gateway = serve({"a": served(tmp_path, "a", "--gate", tmp_path / "gate", start_timeout="60s", queue_timeout="60s")})
+    files = gateway.files
+    start = {"jsonrpc": "2.0", "id": 1, "method": "services.start", "params": {"id": "a", "wait": True}}
+    callers = [caller(gateway) for _ in range(30)]
+    for client in callers:
+        client.sendall((json.dumps(start).encode() + b"\n") * 40)  # more than are answered at a time
+    gateway.until(lambda: gateway.files >= files + 20)
+    for client in callers:
+        client.close()
+    gateway.until(lambda: gateway.files <= files + 3, within=2, what="callers that have left")
 
 
 def test_ten_thousand_lines_at_once_are_all_answered(serve, tmp_path):

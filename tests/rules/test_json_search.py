@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hestia.rules.json_search import LONGEST, MOST_STEPS, JsonSearch
+from hestia.rules.json_search import GROUPS_ARE_POSSESSIVE, LONGEST, MOST_STEPS, JsonSearch, pass_over
 
 QUIETLY = settings(deadline=None, suppress_health_check=list(HealthCheck))  # a busy machine is no mistake
 
@@ -126,3 +126,8 @@ def test_images_are_passed_over_quickly():
     assert search.feed(b'"}],"model":"a"}')
     assert time.process_time() - begun < 0.5
     assert search.found == {"model": "a"}
+
+
+@pytest.mark.parametrize("text", (b'1, "a", [', b'"a\\"b", "c', b'"}" : "]", {', b'"half \\', b"", b'"a"', b'"\\\\"x}'))
+def test_what_is_passed_over_is_the_same_with_and_without_possessive_groups(text):
+    assert pass_over(text, 0, at_once=False) == pass_over(text, 0, at_once=GROUPS_ARE_POSSESSIVE)
