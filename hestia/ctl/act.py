@@ -62,6 +62,10 @@ def act(asked: Asked, environ: Mapping[str, str]) -> int:
     except Failed as failed:
         words(f"hestiactl: {failed.words}")
         return failed.code
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:  # a door: what is shown came in
+        what = f"{type(problem).__name__}: {problem}"
+        words(f"hestiactl: the gateway answers in a way that this hestiactl does not know ({what}): compare versions")
+        return FAILED
 
 
 def as_json(value: Any, *, indent: int | None = 2) -> str:

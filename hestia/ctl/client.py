@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 5.0
 ANSWER_S = 15.0
+LONGEST_LINE = 64 << 20  # beyond every answer of a gateway; whatever else answers must not fill the memory
 NO_METHOD = -32601
 NO_PARAMS = -32602
 
@@ -112,7 +113,8 @@ class Client:
             if said.get("id", self._last) not in {self._last, None} or "method" in said:
                 continue
             if "error" in said:
-                raise Refused(said["error"])
+                error = said["error"]
+                raise Refused(error if isinstance(error, dict) else {"message": str(error)})
             return said.get("result")
 
     def items(self) -> Iterator[Any]:
@@ -138,13 +140,17 @@ class Client:
             line = self._line(within)
             try:
                 said = json.loads(line)
-            except ValueError:
-                raise Failed(f"what answers at {self._where.path} is no Hestia gateway", UNREACHABLE) from None
+            except (ValueError, RecursionError):
+                raise self._stranger() from None
             if isinstance(said, dict):
                 return said
 
+    def _stranger(self) -> Failed:
+        return Failed(f"what answers at {self._where.path} is no Hestia gateway", UNREACHABLE)
+
     def _line(self, within: float | None) -> bytes:
         chunks = [self._held]
+        length = len(self._held)
         self._socket.settimeout(within)
         while b"\n" not in chunks[-1]:
             try:
@@ -159,6 +165,9 @@ class Client:
                     f"the gateway at {self._where.path} closed the connection: it ended, see its log", UNREACHABLE
                 )
             chunks.append(data)
+            length += len(data)
+            if length > LONGEST_LINE:
+                raise self._stranger()
         line, _, self._held = b"".join(chunks).partition(b"\n")
         return line
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hestia.doors.verbs_answers import KeyCreated, KeyShown
 from hestia.rules.keys import Key, KeyRing, key_of
+from hestia.store.writer import NoDisk
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -59,13 +60,15 @@ class KeyDesk:
         self._login.changed(guard.auth.dashboard)
 
     async def create(self, name: str, services: Sequence[str], /) -> KeyCreated:
-        """A new key, shown this once. Raises Refusal where its name is taken."""
+        """A new key, shown this once. Raises Refusal where its name is taken, or where it cannot be kept."""
         if name in {key.name for key in self._guarded.guard.auth.api_keys}:
             raise Refusal("bad_request", f"a key of the configuration is called {name!r} already")
         try:
             text = await self._store.create_key(name, services)
         except KeyError:
             raise Refusal("bad_request", f"there is a key called {name!r} already: revoke it first") from None
+        except NoDisk as error:
+            raise Refusal("internal", f"no key was made, the database cannot be used at present: {error}") from error
         finally:
             self.settle()
         return KeyCreated(name=name, services=tuple(services), key=text)
@@ -83,6 +86,8 @@ class KeyDesk:
         """From now on it opens nothing, and neither do sessions that it began. False: the database has no such key."""
         try:
             gone = await self._store.revoke_key(name)
+        except NoDisk as error:
+            raise Refusal("internal", str(error)) from error
         finally:
             self.settle()
         if not gone and name in {key.name for key in self._guarded.guard.auth.api_keys}:

@@ -99,6 +99,8 @@ def seconds(value: Span, key: str) -> float:
         return read_duration(value if isinstance(value, str) else f"{value:.9f}".rstrip("0").rstrip("."))
     except ValueError as error:
         raise BadParams(f"{key} {error}") from None
+    except OverflowError:  # an integer of hundreds of digits is no float
+        raise BadParams(f"{key} is longer than a hundred years") from None
 
 
 def hold_seconds(value: bool | Span) -> float | None:

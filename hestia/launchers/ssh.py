@@ -161,8 +161,9 @@ class SshLauncher:
                 work = group.create_task(self._tied(launch, command))
                 self._begun[run.id] = Begun(work, over)
                 await asyncio.wait({work})
-        except* LaunchFailed as failed:
-            raise failed.exceptions[0] from None
+        except BaseExceptionGroup as failed:  # what leaves an `except*` would be a group again
+            refused = failed.subgroup(LaunchFailed)
+            raise (refused or failed).exceptions[0] from None
         finally:
             del self._begun[run.id]
             over.set()

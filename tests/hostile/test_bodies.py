@@ -15,6 +15,7 @@ START = {
     "1e400": b'{"wait":true,"timeout":1e400}',
     "1e308": b'{"wait":true,"timeout":1e308}',
     "5000 digits": b'{"wait":true,"timeout":' + b"9" * 5_000 + b"}",
+    "400 digits": b'{"wait":true,"timeout":' + b"9" * 400 + b"}",
     "negative": b'{"wait":true,"timeout":-1}',
     "a name twice": b'{"wait":true,"wait":"x"}',
     "no UTF-8": b'{"\xff":1}',

@@ -69,6 +69,8 @@ def test_services_start_and_stop_while_somebody_locks_the_database(serve, tmp_pa
         pid_of(gateway, "b")
         for target in ("/v1/activity", "/v1/report", "/metrics", "/__health", "/v1/services"):
             assert gateway.ask("GET", target).status == 200
+        refused = gateway.verb("keys.create", name="mine")["error"]
+        assert "the database cannot be used" in refused["message"]
         assert b"hestia_activity_pending 0\n" not in gateway.ask("GET", "/metrics").body
         other.execute("ROLLBACK")
     gateway.until(lambda: b"hestia_activity_pending 0\n" in gateway.ask("GET", "/metrics").body, within=10)
