@@ -261,10 +261,11 @@ def test_over_a_restart_no_connection_is_refused_where_systemd_holds_the_address
 def test_a_user_runs_it_from_their_home(served):
     manager = served.manager
     served.configure()
-    program_file = "/root/.local/share/hestia/venv/bin/hestia"
+    home = os.path.expanduser("~root")
+    program_file = f"{home}/.local/share/hestia/venv/bin/hestia"
     manager.write(program_file, f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m hestia.cli.hestia "$@"\n')
     manager.inside_run("chmod", "+x", program_file)
-    manager.write("/root/.config/hestia/hestia_config.yml", manager.inside_run("cat", CONFIG))
+    manager.write(f"{home}/.config/hestia/hestia_config.yml", manager.inside_run("cat", CONFIG))
     manager.install("hestia-user.service")
     manager.must("start", "hestia-user.service")
     try:
