@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,19 +37,29 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
-def begin(verb: str, *flags: str) -> subprocess.Popen[str]:
+@contextmanager
+def begin(verb: str, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """A program of ours. A test that fails does not wait for it."""
     code = (
         "import sys; from hestia.cli import dev; real = dev.command;"
         "dev.command = lambda port: ['./hestia_program', *real(port)[1:]];"
         f"sys.exit(dev.main([{verb!r}, *{flags!r}]))"
     )
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as child:
+        try:
+            yield child
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(10)
+                child.kill()
 
 
 def test_serve_becomes_the_gateway_and_stop_ends_it(capsys):
