@@ -23,6 +23,10 @@ class CannotListen(Exception):
     """The control socket cannot be had. The text names it and says what to do."""
 
 
+class NoFolder(CannotListen):
+    """The disk does not let us: nobody else is in the way."""
+
+
 class Rights(NamedTuple):
     """Modes of the file and its folder, and the group of both; -1: as it comes."""
 
@@ -72,13 +76,13 @@ def listen(text: str, group: str | None) -> Listening:
         warnings = _folder(path, rights)
         lock = _lock(path)
     except OSError as error:
-        raise CannotListen(_words(path, error)) from error
+        raise NoFolder(_words(path, error)) from error
     try:
         _clear(path)
         listening = Listening(path, lock, _bound(path, rights))
     except OSError as error:
         os.close(lock)
-        raise CannotListen(_words(path, error)) from error
+        raise NoFolder(_words(path, error)) from error
     except CannotListen:
         os.close(lock)
         raise

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import IO, TYPE_CHECKING
 
-from hestia.doors.control_socket import CannotListen
+from hestia.doors.control_socket import CannotListen, NoFolder
 from hestia.doors.key_desk import KeyDesk
 from hestia.keeper.adoption import adopt
 from hestia.roof.host import lock
@@ -115,6 +115,8 @@ class Gateway:
         self.keys.settle()  # the keys of the database count from the first request
         try:
             self.warnings = await self.control.open()
+        except NoFolder as problem:  # services can be used all the same
+            self.warnings = [f"{problem}; until a restart hestiactl cannot reach this gateway"]
         except CannotListen as problem:
             raise CannotStart(str(problem)) from problem
         self._recall()

@@ -13,7 +13,7 @@ from hestia.roof.listen import CannotStart
 from hestia.telemetry.log import Log
 from tests.life.serving import Diary, alive, ask, launched, problem, reaches, state, told, until, waiting
 from tests.support.gateway import Running, config_text, running
-from tests.support.wire import dial
+from tests.support.wire import Upstream, dial
 
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -249,3 +249,11 @@ async def test_a_connection_that_was_just_accepted_gets_its_answer_while_the_gat
         await client.send(b"GET /__health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await client.answer()).status == 200
         assert await closing == 0
+
+
+async def test_a_disk_that_takes_nothing_keeps_nobody_from_his_services():
+    async with Upstream() as upstream:
+        nowhere = {"data_dir": "/proc/nowhere", "control_socket": "/proc/nowhere/control.sock"}
+        async with running({"a": {"base_url": upstream.base_url}}, strict=False, **nowhere) as gateway:
+            assert (await gateway.ask(b"GET /services/a/ HTTP/1.1\r\nHost: localhost\r\n\r\n")).status == 200
+            assert "hestiactl cannot reach" in gateway.gateway.warnings[0]
