@@ -43,7 +43,10 @@ def _one(connection: socket.socket, serve: Callable[[socket.socket, bytes, bytes
                 return
             seen += piece
         head, _, rest = seen.partition(b"\r\n\r\n")
-        serve(connection, head, rest)
+        if b"hestia-probe" in head:  # the readiness check
+            connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        else:
+            serve(connection, head, rest)
 
 
 def sink(connection: socket.socket, head: bytes, rest: bytes) -> None:
