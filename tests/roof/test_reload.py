@@ -17,7 +17,7 @@ from hestia.roof.reload import try_to_reload, watch_file
 from hestia.rules.marks import ConfigError
 from hestia.telemetry.log import Log
 from hestia.words.refusal import Refusal
-from tests.life.serving import Diary, alive, ask, free_port, launched, problem, reaches, state, told, until, waiting
+from tests.life.serving import Diary, alive, ask, free_port, launched, problem, reaches, told, until, waiting
 from tests.support.gateway import Running
 from tests.support.tls import CERTIFICATE, KEY, client_side
 from tests.support.wire import Upstream, dial
