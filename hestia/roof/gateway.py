@@ -92,6 +92,8 @@ class Gateway:
         except BaseException:
             if first is not None:
                 self.listening.drop(first)
+            await self.shared.fence.close()
+            await self.keeper.close()
             await self.control.close()
             await self._store.close()
             self._unlock()
