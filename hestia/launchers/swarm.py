@@ -99,8 +99,6 @@ class Swarm:
         launch = _launch(run)
         async with engine_at(self._host(launch)) as engine:
             before = {task.id for task in await _tasks(engine, launch)}
-            if not (await _look_up(engine, launch)).replicas:
-                await _wait_for_none(engine, launch)  # those of the life before may still be ending
             if await _scale(engine, launch, launch.replicas):
                 await _wait_for_one(engine, launch, before)
         return Told()
@@ -194,12 +192,15 @@ async def _tasks(engine: Engine, launch: SwarmLaunch) -> list[Task]:
 async def _scale(engine: Engine, launch: SwarmLaunch, replicas: int) -> bool:
     """Whether it was written: a larger figure of others is left alone. Who comes second reads again.
 
-    Nothing is written without need: at each update Swarm forgets the tasks that are still ending.
+    Nothing is written without need, nor from nothing before the tasks of the life before have ended: at each update
+    Swarm forgets those that are still ending. Whoever writes meanwhile makes this write fail.
     """
     for _ in range(WRITES):
         service = await _look_up(engine, launch)
         if service.replicas == replicas or 0 < replicas < service.replicas:
             return False
+        if not service.replicas:
+            await _wait_for_none(engine, launch)
         version = {"version": str(service.version.index)}
         try:
             await carried_through(engine.ask("POST", f"{service.path}/update", version, json=service.scaled(replicas)))

@@ -126,6 +126,14 @@ class TestScaling:
         await launcher.start(run_of(service="web"), None)
         assert double.living("web") == 1
 
+    @pytest.mark.parametrize("look", (1, 2, 3, 4))
+    async def test_whenever_others_scale_to_nothing_no_two_tasks_run(self, double, launcher, look):
+        double.make("web", replicas=1)
+        await until(lambda: double.living("web"))
+        double.grace, double.emptied_at = 0.3, look
+        await launcher.start(run_of(service="web"), None)
+        assert double.living("web") == 1
+
     async def test_a_start_that_is_overtaken_by_a_stop_says_so(self, double, launcher):
         double.make("web")
         double.slow = 60

@@ -45,6 +45,7 @@ class SwarmDouble(DockerDouble):
         self.refuses: dict[str, str] = {}
         self.overtaken = 0  # so many writes find that another one came first
         self.log = b""
+        self.emptied_at = 0  # somebody scales to nothing right after so many looks at a service
 
     def make(self, name: str, replicas: int = 0, **mode: Any) -> dict[str, Any]:
         spec = {
@@ -72,12 +73,21 @@ class SwarmDouble(DockerDouble):
                 return self._tasks(request)
             case "GET", ["services", name]:
                 found = self._service(name)
-                return web.json_response(found) if found else _error(404, f"service {name} not found")
+                answer = web.json_response(found) if found else _error(404, f"service {name} not found")
+                self._count_look(found)
+                return answer
             case "GET", ["services", name, "logs"]:
                 return web.Response(body=b"\1\0\0\0" + len(self.log).to_bytes(4, "big") + self.log)
             case "POST", ["services", name, "update"]:
                 return await self._update(request, name)
         return await super()._route(request)
+
+    def _count_look(self, service: dict[str, Any] | None) -> None:
+        self.emptied_at -= 1
+        if service and not self.emptied_at:
+            service["Spec"]["Mode"] = {"Replicated": {"Replicas": 0}}
+            service["Version"]["Index"] += 1
+            self._reconcile(service["Spec"]["Name"])
 
     def _service(self, name: str) -> dict[str, Any] | None:
         return next((one for key, one in self.services.items() if name in {key, one["ID"]}), None)
