@@ -104,6 +104,9 @@ class Pausing(Protocol):
     async def end(self, run: Run) -> None:
         """Stop it for good: for a command, a shutdown, a failed attempt, or when its room is needed."""
 
+    def pauses(self, run: Run) -> bool:
+        """Whether the `stop` of this one does: then it is cold, and keeps its room."""
+
 
 @runtime_checkable
 class Noticing(Protocol):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hestia.core.machine import Machine
 from hestia.core.service import Service
 from hestia.core.settings import always_awake, settings_of_machine, settings_of_place
-from hestia.words.states import Enter, Phase
+from hestia.core.starts import under_way
+from hestia.words.states import Enter, Phase, Stop
 
 if TYPE_CHECKING:
     from hestia.core.fleet import Fleet
@@ -32,7 +33,7 @@ class Changes(NamedTuple):
 def adopt(fleet: Fleet, config: Config) -> Changes:
     """The fleet is what `config` says, but for what still has to end."""
     before = {**fleet.services, **{f"machine {id_}": machine for id_, machine in fleet.machines.items()}}
-    changed = [f"machine {id_}" for id_, spec in config.machines.items() if _adopt_machine(fleet, spec)]
+    others = {id_ for id_, spec in config.machines.items() if _adopt_machine(fleet, spec)}
     gone = [service for id_, service in fleet.services.items() if id_ not in config.services]
     for service in gone:
         fleet.leaving[service.id] = service
@@ -41,7 +42,9 @@ def adopt(fleet: Fleet, config: Config) -> Changes:
     fleet.services = {id_: known.get(id_) or Service(spec, fleet) for id_, spec in config.services.items()}
     for id_ in config.services:
         fleet.leaving.pop(id_, None)
-    changed += [id_ for id_, spec in config.services.items() if id_ not in fresh and _adopt_service(fleet, spec)]
+    for id_ in fresh:
+        _appear(fleet.services[id_])
+    changed = [id_ for id_, spec in config.services.items() if id_ not in fresh and _adopt_service(fleet, spec, others)]
     for service in gone:
         service.stop("reload")
     _drop_machines(fleet, config)
@@ -50,18 +53,23 @@ def adopt(fleet: Fleet, config: Config) -> Changes:
     now = {**fleet.services, **{f"machine {id_}": machine for id_, machine in fleet.machines.items()}}
     added = tuple(id_ for id_ in now if id_ not in before)
     removed = tuple(id_ for id_ in before if id_ not in now)
-    return Changes(added, removed, tuple(changed))
+    return Changes(added, removed, (*(f"machine {id_}" for id_ in config.machines if id_ in others), *changed))
 
 
 # --- services
 
 
-def _adopt_service(fleet: Fleet, spec: Spec) -> bool:
-    """Whether anything of it has changed."""
+def _adopt_service(fleet: Fleet, spec: Spec, machines: set[str]) -> bool:
+    """Whether anything of it has changed. `machines`: those that are others now, and may be woken or not."""
     service = fleet.services[spec.id]
     if service.next_spec is None and spec == service.spec:
+        if any(place.machine in machines for place in spec.places):
+            _retune(service, spec)
         return False
     if service.next_spec is None and same_places(service.spec, spec):
+        _retune(service, spec)
+    elif service.next_spec is None and _only_cold_ones_change(service, spec):
+        _refit(service, spec)
         _retune(service, spec)
     else:
         service.next_spec = spec
@@ -83,9 +91,37 @@ def _same_place(before: Place, after: Place) -> bool:
     )
 
 
+def _only_cold_ones_change(service: Service, spec: Spec) -> bool:
+    """It is hot, and what runs of it stays: a further place was named, or a spare one is another now."""
+    if service.state != "hot" or service.ending or any(under_way(life) for life in service.lives):
+        return False
+    stays = _stay(service, spec).values()
+    return service.spec.depends_on == spec.depends_on and all(
+        (life.phase is Phase.COLD and not life.dozes) or life in stays for life in service.lives
+    )
+
+
+def _stay(service: Service, spec: Spec) -> dict[int, Life]:
+    """Those whose place is the same, by its number."""
+    pairs = zip(service.lives, service.spec.places, spec.places, strict=False)
+    return {life.number: life for life, before, after in pairs if _same_place(before, after)}
+
+
+def _refit(service: Service, spec: Spec) -> None:
+    """New lives beside those that stay."""
+    stays = _stay(service, spec)
+    service.spec = spec
+    service.start_policy.candidates = []
+    service.lives.clear()
+    service.make_lives()
+    service.lives[:] = [stays.get(life.number, life) for life in service.lives]
+    _appear(service)
+
+
 def _retune(service: Service, spec: Spec) -> None:
     """Waits, limits and rules of the same places hold from the next request on."""
     fleet = service.fleet
+    fewer = spec.replicas < service.spec.replicas
     service.spec = spec
     for life, place in zip(service.lives, spec.places, strict=True):
         life.spec = place
@@ -94,8 +130,17 @@ def _retune(service: Service, spec: Spec) -> None:
         if life.hot:
             _rearm(life, fleet.clock())
             fleet.do(Enter(life, life.epoch))
+    if fewer:
+        _stop_surplus(service)
     service.refresh()
     service.pump()
+
+
+def _stop_surplus(service: Service) -> None:
+    """Fewer replicas from now on: the last ones end."""
+    awake = [life for life in service.lives if life.hot] + [life for life in service.lives if under_way(life)]
+    for life in awake[service.spec.replicas :]:
+        service.fleet.apply(life, Stop("reload", service.spec.drain_timeout))
 
 
 def _rearm(life: Life, now: float) -> None:
@@ -115,8 +160,16 @@ def settle_change(service: Service) -> None:
     service.last_error = None
     service.lives.clear()
     service.make_lives()
+    _appear(service)
     service.refresh()
     service.start_policy.resume()
+
+
+def _appear(service: Service) -> None:
+    """New places are cold; from now on it is noticed when somebody else starts them."""
+    for life in service.lives:
+        if life.phase is Phase.COLD:
+            service.fleet.do(Enter(life, life.epoch))
 
 
 # --- machines
@@ -131,9 +184,11 @@ def _adopt_machine(fleet: Fleet, spec: MachineSpec) -> bool:
         return False
     machine.spec = machine.life.spec = spec
     machine.life.settings = settings_of_machine(spec)
-    machine.always = always_awake(spec)
+    before, machine.always = machine.always, always_awake(spec)
     if machine.always and machine.life.phase is Phase.COLD:
         machine.life.phase = Phase.HOT
+    elif before and not machine.always and not machine.users:
+        machine.life.phase = Phase.COLD  # nobody knows whether it is awake: the next start looks
     if machine.life.hot:
         _rearm(machine.life, fleet.clock())
     return True

@@ -44,12 +44,20 @@ class Ends:
         service.needing.clear()
         self._begin(cause, service.spec.drain_timeout if drain is None else drain)
 
-    def make_way(self) -> None:
-        """Its places are others from now on: it ends as by a stop, but whoever waits goes on waiting."""
+    def make_way(self, cause: Cause = "reload") -> None:
+        """It ends as by a stop and may start anew: whoever waits goes on waiting, also for what depends on it."""
         self.service.start_policy.candidates = []
         for owner in self.service.needs.owners():
-            owner.stop("reload")
-        self._begin("reload", self.service.spec.drain_timeout)
+            owner.end_policy.make_way(cause)
+        self.service.needing.clear()
+        self._begin(cause, self.service.spec.drain_timeout)
+
+    def leave(self, life: Life, cause: Cause) -> None:
+        """This place ends. If nothing else of it is hot, so does what depends on it; whoever waits goes on waiting."""
+        if any(each.hot for each in self.service.lives if each is not life):
+            self.service.fleet.apply(life, Stop(cause, self.service.spec.drain_timeout))
+        else:
+            self.make_way(cause)
 
     def _begin(self, cause: Cause, drain: float) -> None:
         service = self.service

@@ -15,7 +15,7 @@ from hestia.core.changes import Changes, adopt, settle_change
 from hestia.core.life import Life
 from hestia.core.machine import Machine
 from hestia.core.refusals import held, in_the_way
-from hestia.core.room import Pool, Rooms
+from hestia.core.room import Pool, Rooms, above, dozing, is_ending
 from hestia.core.service import Service
 from hestia.core.starts import under_way
 from hestia.core.table import tell
@@ -92,10 +92,16 @@ class Fleet:
 
     def tell(self, life: Life, event: Event) -> None:
         """From outside: the event and all that follows from it."""
-        if life.phase is Phase.COLD and type(event) is Found and self.held(life.owner) is not None:
-            return  # whoever started it, the operator wants none of it
+        if life.phase is Phase.COLD and type(event) is Found and not self.welcomes(life):
+            return
         self.apply(life, event)
         self.settle()
+
+    def welcomes(self, life: Life) -> bool:
+        """Whether a cold one may be found hot, whoever started it: not what is held, nor what is about to go."""
+        service: Service = life.owner
+        stays = self.services.get(service.id) is service and service.next_spec is None and life in service.lives
+        return stays and self.held(service) is None
 
     def apply(self, life: Life, event: Event) -> None:
         """From inside a step."""
@@ -217,10 +223,20 @@ class Fleet:
     def may_go(self, life: Life) -> bool:
         """Whether it may be stopped to make room: now, or when its leases have ended and it was hot for long enough.
 
-        One that starts will be hot soon. One that is kept awake by something else is in the way for longer.
+        One that starts will be hot soon. One that is kept awake by something else is in the way for longer: so is one
+        that a hot one depends on, unless that one never sleeps by itself (`idle_timeout: 0`) and may go before it.
         """
+        return self._is_no_obstacle(life) and all(
+            is_ending(each) or (not each.settings.idle_timeout and self._is_no_obstacle(each))
+            for each in above(life)
+        )
+
+    def _is_no_obstacle(self, life: Life) -> bool:
+        """But for what depends on it."""
         service = life.owner
-        if service.dependents or service.needing or service.kept_warm:
+        if dozing(life):
+            return service not in self.needed_by_starts()
+        if service.needing or service.kept_warm:
             return False
         if self.clock() < life.busy_until or service in self.needed_by_starts():
             return False
@@ -243,7 +259,7 @@ class Fleet:
         for service in self._below(life.owner):
             first = self._where_it_starts(service)
             has_room = first.room and under_way(first) and first.phase in STARTING
-            if service.state == "hot" or has_room or first.machine != life.machine:
+            if service.state == "hot" or has_room or dozing(first) or first.machine != life.machine:
                 continue
             both = _sum(wanted, self.needs_of(first))
             if self._never_fits(life.machine, both) and any(each.machine != life.machine for each in service.lives):
@@ -354,6 +370,11 @@ class Fleet:
         machines = " and ".join(sorted({life.machine for life in service.lives}))
         whats = {self.held_all_until: "everything", service.held_until: service.id}
         return held(whats.get(until, f"the machine {machines}"), until - self.wall())
+
+    def held_below(self, service: Service) -> Refusal | None:
+        """The hold of something that it depends on and that is not hot."""
+        holds = (self.held(each) for each in self._below(service) if each.state != "hot")
+        return next((hold for hold in holds if hold is not None), None)
 
     def held_until(self, service: Service) -> float | None:
         """By the calendar; `FOREVER`. One that has a machine that is not held may start there."""

@@ -45,6 +45,7 @@ class Life:
         "busy_until",
         "cause",
         "counted_from",
+        "dozes",
         "due",
         "epoch",
         "failures",
@@ -109,6 +110,7 @@ class Life:
         self.failures = 0
         self.more_delay: Callable[[], float] = float  # 0 to 1, for the jitter
         self.start_again = False
+        self.dozes = False  # it was paused: cold, but its room is not free
         self.cause: Cause = "request"
         # its end
         self.stop_cause: Cause = "command"

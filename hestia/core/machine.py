@@ -127,6 +127,19 @@ class Machine:
             service.stop(cause)
         self._end()
 
+    def hold(self, until: float) -> None:
+        """What runs on it ends, or goes on elsewhere; then it sleeps."""
+        self.held_until = until
+        for place in [place for place in self.fleet.places() if place.machine == self.id]:
+            service = place.owner
+            if place.phase is not Phase.COLD and self.fleet.held(service) is None:
+                service.end_policy.leave(place, "hold")
+            elif place.phase is not Phase.COLD:
+                service.stop("hold")
+        if not self.always and self.life.settings.stops:
+            self.ending = "hold"
+            self._end()
+
     def stay_awake(self) -> None:
         """A place on it that could not be stopped is in use again: it will not sleep, so nobody waits for that."""
         if self.ending is not None:

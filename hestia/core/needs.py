@@ -20,6 +20,7 @@ class Needs:
         self._kept: dict[str, float] = {}  # who kept it awake, and for how long
         self._since: dict[Life, float] = {}
         self._warm_since: float | None = None
+        self._needed_at = 0.0
 
     def need(self, dependent: Life) -> None:
         """`dependent` wants it hot, and to stay so."""
@@ -31,6 +32,8 @@ class Needs:
         if refusal is not None and refusal.code != "cold":
             self._fail(dependent, f"{service.id}, which it depends on: {refusal.detail}")
             return
+        if not service.needing:
+            self._needed_at = service.fleet.clock()
         service.needing[dependent] = None
         service.begin("dependency", dependent.owner.request_id, dependent.owner.id)
 
@@ -67,7 +70,7 @@ class Needs:
         service = self.service
         if not service.needing or not any(life.phase is Phase.ROOM for life in service.lives):
             return None
-        return service.began + service.spec.queue_timeout
+        return max(service.began, self._needed_at) + service.spec.queue_timeout
 
     def look(self, now: float) -> None:
         due = self.due
@@ -82,7 +85,8 @@ class Needs:
             service.dependents.discard(dependent)
             now = service.fleet.clock()
             self._keep(dependent.owner.id, now - self._since.pop(dependent, now))
-            if not service.dependents:
+            gives_way = dependent.stop_cause == "room" and dependent.phase is Phase.COLD  # it is the next to go
+            if not service.dependents and not gives_way:
                 for life in service.lives:
                     life.count_idle(service.fleet.clock())
         service.end_policy.go_on()

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from hestia.core.service import Service
 
 
+ASK_AGAIN_S = 60
+"""For a hold without an end: the operator may have ended it by then."""
+
+
 def held(what: str, left: float) -> Refusal:
     """`left`: the seconds until the hold is over."""
     if left == inf:
-        return Refusal("held", f"the operator holds {what} until it is started (`hestiactl start`)")
+        words = f"the operator holds {what} until it is started (`hestiactl start`)"
+        return Refusal("held", words, retry_after=ASK_AGAIN_S)
     return Refusal("held", f"the operator holds {what} for another {ceil(left)} s", retry_after=max(1, ceil(left)))
 
 
@@ -50,6 +55,15 @@ def in_the_way(fleet: Fleet, life: Life) -> str:
 
 
 def _why(life: Life) -> str:
-    if life.leases:
-        return f"{life.leases} in use"
-    return "starting" if life.phase in STARTING else str(life.phase)
+    """What keeps it there."""
+    service = life.owner
+    reasons = {
+        f"{life.leases} in use": life.leases,
+        "starting": life.phase in STARTING,
+        "paused": life.dozes,
+        "works without a request": service.fleet.clock() < life.busy_until,
+        "inside its `keep_warm`": service.kept_warm,
+        f"needed by {', '.join(each.id for each in service.needs.owners())}": service.dependents,
+        "not ours to stop": life.hot and not life.managed,
+    }
+    return next((words for words, holds in reasons.items() if holds), str(life.phase))

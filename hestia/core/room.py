@@ -7,6 +7,7 @@ line, and the places it needs gone take no new leases: so nobody starves.
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,10 @@ FITS, COMES, MAKES, WAITS, BLOCKED = range(5)
 
 ROUNDING = 1e-9
 """Amounts are what people write: 0.1 and 0.2 fit into 0.3."""
+
+
+YES_HOLDS_S = 1.0
+"""One that works without a request was asked so lately: its answer still counts."""
 
 
 class Plan(NamedTuple):
@@ -46,12 +51,18 @@ class Pool:
             _take(self.free, fleet.needs_of(life))
         self.later = dict(self.free)
         for life in lives:
-            if _is_ending(life):
+            if is_ending(life):
                 _give(self.later, fleet.needs_of(life))
-        movable = sorted((life for life in lives if fleet.may_go(life)), key=lambda life: life.idle_since)
+        self.above = {life: above(life) for life in lives if fleet.may_go(life)}
+        movable = sorted(self.above, key=self._last_used)
         now = fleet.clock()
-        self.idle = [life for life in movable if life.hot and _is_free(life, now)]
+        free = {life for life in movable if all(_is_free(each, now) for each in (life, *self.above[life]))}
+        self.idle = [life for life in movable if (life.hot or dozing(life)) and life in free]
         self.used = [life for life in movable if life not in self.idle]
+
+    def _last_used(self, life: Life) -> tuple[bool, float]:
+        """What dozes goes before all; of a hot one also what depends on it counts."""
+        return (not dozing(life), max(each.idle_since for each in (life, *self.above[life])))
 
     def plan(self, wanted: dict[str, float], spared: set[Service]) -> Plan:
         """Changes nothing. `spared`: those that it needs itself."""
@@ -59,8 +70,8 @@ class Pool:
             return Plan(FITS)
         if _fits(self.later, wanted):
             return Plan(COMES)
-        idle = [life for life in self.idle if life.owner not in spared]
-        used = [life for life in self.used if life.owner not in spared]
+        idle = [life for life in self.idle if not self._touches(life, spared)]
+        used = [life for life in self.used if not self._touches(life, spared)]
         for kind, lives in ((MAKES, idle), (WAITS, idle + used)):
             victims = self._enough(dict(self.later), wanted, lives)
             if victims is not None:
@@ -99,8 +110,12 @@ class Pool:
 
     def spare(self, services: set[Service]) -> None:
         """Those behind leave alone what this one counts on."""
-        self.idle = [life for life in self.idle if life.owner not in services]
-        self.used = [life for life in self.used if life.owner not in services]
+        self.idle = [life for life in self.idle if not self._touches(life, services)]
+        self.used = [life for life in self.used if not self._touches(life, services)]
+
+    def _touches(self, life: Life, services: set[Service]) -> bool:
+        """Whether its end would be one of theirs."""
+        return any(each.owner in services for each in (life, *self.above[life]))
 
 
 class Rooms:
@@ -128,7 +143,7 @@ class Rooms:
             self.line.remove(life)
         for other in self.reserved.pop(life, []):
             if other.phase is Phase.COLD:
-                other.room = False
+                other.room = other.dozes
 
     def review(self) -> None:
         """Who has room now, who gives way, and who has to wait for what."""
@@ -175,20 +190,22 @@ class Rooms:
                 chosen.room = True
                 self._reserve(chosen, others)
                 life.owner.start_policy.instead(life, chosen)
-        elif plan.kind == MAKES:
-            for victim in plan.victims:
-                self._move(victim)
-        elif plan.kind == WAITS:
+        elif plan.kind in {MAKES, WAITS}:
             now = self._fleet.clock()
-            yields.update(plan.victims)
-            for victim in plan.victims:
-                if victim.hot and _is_free(victim, now):
-                    self._move(victim)
+            going = [each for victim in plan.victims for each in (*above(victim), victim)]
+            if plan.kind == WAITS:
+                yields.update(going)
+            for each in dict.fromkeys(going):
+                if dozing(each):
+                    self._fleet.apply(each, Stop("room"))
+                elif each.hot and _is_free(each, now) and not each.owner.dependents:  # what depends on it goes first
+                    self._move(each)
 
     def _move(self, victim: Life) -> None:
         """It gives way, once it has said that it does not work without a request."""
         spec = victim.owner.spec
-        if (spec.busy is None and spec.idle_rule is None) or self._said_yes.get(victim) == self._fleet.clock():
+        said = self._fleet.clock() - self._said_yes.get(victim, -inf) < YES_HOLDS_S
+        if (spec.busy is None and spec.idle_rule is None) or said:
             self._fleet.apply(victim, Stop("room"))
         elif self._asked.get(victim) != victim.epoch:
             self._asked[victim] = victim.epoch
@@ -197,7 +214,11 @@ class Rooms:
     def answered(self, victim: Life, *, yes: bool) -> None:
         """It has said so: the decision is made anew, now."""
         self._asked.pop(victim, None)
-        self._said_yes = {victim: self._fleet.clock()} if yes else {}
+        now = self._fleet.clock()
+        fresh = {life: at for life, at in self._said_yes.items() if now - at < YES_HOLDS_S}
+        self._said_yes = {life: at for life, at in fresh.items() if life is not victim}
+        if yes:
+            self._said_yes[victim] = now
 
     def _grant(self, life: Life, others: list[Life]) -> None:
         self._reserve(life, others)
@@ -237,13 +258,25 @@ class Rooms:
         self.due = min(times, default=None)
 
 
+def above(life: Life) -> list[Life]:
+    """What runs and depends on it, what depends on that, and so on: all of it ends before it does."""
+    found: dict[Life, None] = {}
+    queue = deque(life.owner.dependents)
+    while queue:
+        each = queue.popleft()
+        if each not in found:
+            found[each] = None
+            queue.extend(each.owner.dependents)
+    return sorted(found, key=lambda each: each.key)
+
+
 def _turn(life: Life) -> tuple[bool, int, int]:
     """Who began first; but what somebody needs who has his room already goes before all: that room lies idle."""
     needed = any(dependent.room for dependent in life.owner.needing)
     return (not needed, life.owner.number, life.number)
 
 
-def _is_ending(life: Life) -> bool:
+def is_ending(life: Life) -> bool:
     """Whether its room will be free soon. Between two attempts it stays taken; what cannot be stopped keeps it."""
     if life.phase not in {Phase.DRAINING, Phase.STOPPING, Phase.CLEARING}:
         return False
@@ -252,13 +285,18 @@ def _is_ending(life: Life) -> bool:
 
 def _later(others: list[Life], plan: Plan) -> Plan:
     """What it depends on must have ended before it can have its room anew."""
-    if plan.kind == FITS and any(_is_ending(other) or other.tries_to_stop for other in others):
+    if plan.kind == FITS and any(is_ending(other) or other.tries_to_stop for other in others):
         return Plan(COMES)
     return plan
 
 
+def dozing(life: Life) -> bool:
+    """Paused: its next start is quick, as long as nobody needs its room."""
+    return life.dozes and life.phase is Phase.COLD
+
+
 def _is_free(life: Life, now: float) -> bool:
-    return not life.leases and now >= life.hot_at + life.owner.spec.min_hot
+    return dozing(life) or (not life.leases and now >= life.hot_at + life.owner.spec.min_hot)
 
 
 def _fits(free: dict[str, float], wanted: dict[str, float]) -> bool:

@@ -18,6 +18,7 @@ from hestia.words.states import (
     Refused,
     Stop,
     StopFailed,
+    Stopped,
     WentCold,
 )
 
@@ -123,7 +124,8 @@ def died_draining(life: Life, event: Exited, now: float) -> Effects:
     return end(life, None, now)
 
 
-def stopped(life: Life, _event: Any, now: float) -> Effects:
+def stopped(life: Life, event: Stopped, now: float) -> Effects:
+    life.dozes = event.dozes
     if life.stop_cause == "failed":
         run, life.run = life.run, None
         life.tries_to_stop = 0

@@ -61,6 +61,7 @@ def onward(life: Life, now: float) -> Effects:
         return _clear(life)
     life.reason = None  # that of the attempt before is told already
     if s.own_launch:
+        life.dozes = False
         return life.enter(Phase.LAUNCHING, now + s.start_timeout)
     return launched(life, None, now)
 
@@ -139,6 +140,7 @@ def hot(life: Life, _event: Any, now: float) -> Effects:
     life.count_idle(now)
     life.reason = None
     life.failures = life.tries_to_stop = 0
+    life.dozes = False
     life.busy_until = 0.0
     life.listen(to_its_end=False)
     s = life.settings
@@ -202,15 +204,25 @@ def stop_start(life: Life, event: Stop, _now: float) -> Effects:
     """A start is called off. What was launched is ended."""
     life.stop_cause = event.cause
     life.start_again = False
-    if life.run is None and life.phase is not Phase.LAUNCHING:
+    if life.run is None and life.phase is not Phase.LAUNCHING and not life.dozes:
         return [*cold(life), WentCold(life, event.cause)]
     return life.enter(Phase.STOPPING)
 
 
+def stop_cold(life: Life, event: Stop, _now: float) -> Effects:
+    """What dozes is ended for good: for a command, or because its room is needed."""
+    if not life.dozes:
+        return []
+    life.stop_cause = event.cause
+    life.start_again = life.looked = False
+    return life.enter(Phase.CLEARING)
+
+
 def cold(life: Life) -> Effects:
-    """Nothing of it is left."""
+    """Nothing of it is left, but for one that dozes."""
     run, life.run = life.run, None
-    life.room = life.awake = life.needs = life.found = False
+    life.room = life.dozes
+    life.awake = life.needs = life.found = False
     life.listen(to_its_end=False)
     life.tries_to_stop = 0
     effects: Effects = [*life.enter(Phase.COLD), LetGo(life), Hangup(life)]

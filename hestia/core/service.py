@@ -180,7 +180,7 @@ class Service:
         """Why nothing may start it now, whoever wants it."""
         if self.fleet.closing:
             return Refusal("stopped", "the gateway is shutting down")
-        return self.fleet.held(self)
+        return self.fleet.held(self) or self.fleet.held_below(self)
 
     def left(self, waiter: Waiter) -> None:
         """Its client is gone. A start that has begun goes on; one that still waits for room is dropped."""

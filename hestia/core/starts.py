@@ -122,14 +122,16 @@ class Starts:
             service.refresh()
             self.resume()
         elif self.candidates:
-            service.say("place.fallback", life, reason=reason, to=self.candidates[0].machine)
-            self._next_place()
+            to = self.candidates[0].machine
+            self._next_place()  # first, for its service goes on starting
+            service.say("place.fallback", life, reason=reason, to=to)
         elif any(each.hot or under_way(each) for each in service.lives):
             self.no_more_before = service.fleet.clock() + service.spec.failure_cooldown
         else:
-            self.fail("; ".join(self.reasons))
+            self.fail("; ".join(self.reasons), life)
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, last: Life) -> None:
+        """`last`: the place that was tried last."""
         service = self.service
         now = service.fleet.clock()
         service.last_error = reason
@@ -138,7 +140,12 @@ class Starts:
         service.state = "failed"
         took = now - service.began
         service.say(
-            "service.start_failed", cause=service.cause, request_id=service.request_id, took_s=took, reason=reason
+            "service.start_failed",
+            last,
+            cause=service.cause,
+            request_id=service.request_id,
+            took_s=took,
+            reason=reason,
         )
         service.refuse_all(did_not_start(service, service.spec.failure_cooldown))
         service.needs.failed(f"{service.id}, which it depends on, did not start: {reason}")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING
 
+from hestia.rules.fill import fill
 from hestia.words.states import SHOWN, STARTING, Phase, state_of
 from hestia.words.status import MachineStatus, PlaceStatus, ServiceStatus
 
@@ -48,6 +49,7 @@ def service_status(service: Service, now: float, wall: float) -> ServiceStatus:
         last_error=service.last_error,
         cooldown_s=_rounded(max(0.0, service.due - now)) if service.state == "failed" and service.due else None,
         held_until=_held_until(service.fleet.held_until(service)),
+        kept_by=_kept_by(service, now),
     )
 
 
@@ -98,6 +100,8 @@ def _reason(service: Service, life: Life) -> str | None:
 def _base_url(life: Life) -> str | None:
     """Where it is reached in this life; a port that is chosen at its start is not known before."""
     said: str | None = life.spec.base_url
+    if said is not None:
+        said = fill(said, {"service": life.owner.id, "machine": life.machine})
     return said if life.run is None else life.run.told.base_url or life.run.base_url or said
 
 
@@ -110,6 +114,18 @@ def _place(life: Life) -> PlaceStatus:
         managed=life.hot and life.managed,
         leases=life.leases,
     )
+
+
+def _kept_by(service: Service, now: float) -> tuple[str, ...]:
+    """By the names under which the activity and the report count it."""
+    if service.state != "hot":
+        return ()
+    kept = sorted({each.owner.id for each in service.dependents})
+    if service.kept_warm:
+        kept.append("keep_warm")
+    if any(life.hot and now < life.busy_until for life in service.lives):
+        kept.append("busy")
+    return tuple(kept)
 
 
 def _idle_for(service: Service, now: float) -> float | None:

@@ -56,7 +56,13 @@ def tell(life: Life, event: Event, now: float) -> Effects:
 
 P = Phase
 TABLE: dict[Phase, dict[type, Callable[[Life, Any, float], Effects]]] = {
-    P.COLD: {Start: rows_start.start, Found: rows_start.seen_hot, NotReady: rows_start.note, Adopt: rows_start.adopt},
+    P.COLD: {
+        Start: rows_start.start,
+        Found: rows_start.seen_hot,
+        NotReady: rows_start.note,
+        Adopt: rows_start.adopt,
+        Stop: rows_start.stop_cold,
+    },
     P.CHECKING: {Found: rows_start.found, NotFound: rows_start.not_found, Stop: rows_start.stop_start},
     P.ROOM: {
         Room: rows_start.room,
@@ -118,7 +124,7 @@ TABLE: dict[Phase, dict[type, Callable[[Life, Any, float], Effects]]] = {
 
 _WHILE_STARTING = (Start, Emptied, Refused, NotReady)
 IGNORED: dict[Phase, tuple[type, ...]] = {
-    P.COLD: (Stop, Exited, Refused, Emptied),
+    P.COLD: (Exited, Refused, Emptied),
     P.CHECKING: (*_WHILE_STARTING, Exited),
     P.ROOM: (*_WHILE_STARTING, Exited),
     P.WAKING: (*_WHILE_STARTING, Exited),

@@ -91,9 +91,10 @@ class Commands:
         if hold is not None:
             service.held_until = self._until(hold)
             self._say("service.held", service=id_, until=service.held_until)
-            await self._keeper.outside.records.hold(f"service/{id_}", service.held_until)
         service.stop("command" if hold is None else "hold")
         self._fleet.settle()
+        if hold is not None:
+            await self._keeper.outside.records.hold(f"service/{id_}", service.held_until)
         if wait:
             await self._until_cold(service)
         return self._status(service)
@@ -106,10 +107,11 @@ class Commands:
         if hold is not None:
             self._fleet.held_all_until = self._until(hold)
             self._say("service.held", until=self._fleet.held_all_until)
-            await self._keeper.outside.records.hold("all", self._fleet.held_all_until)
         for service in self._fleet:
             service.stop("command" if hold is None else "hold")
         self._fleet.settle()
+        if hold is not None:
+            await self._keeper.outside.records.hold("all", self._fleet.held_all_until)
         return self.statuses()
 
     async def restart(self, id_: str) -> ServiceStatus:
@@ -117,7 +119,7 @@ class Commands:
         service = self._keeper.service(id_)
         await self._lift(service)
         service.cool_down_over()
-        service.end_policy.make_way()
+        service.end_policy.make_way("command")
         return await self.start(id_)
 
     # --- machines
@@ -146,15 +148,11 @@ class Commands:
     async def hold_machine(self, id_: str, seconds: float = inf) -> MachineStatus:
         """Nothing starts on it for so long; what runs there is stopped."""
         machine = self._machine(id_)
-        machine.held_until = self._until(seconds)
-        self._say("machine.held", machine=id_, until=machine.held_until)
-        await self._keeper.outside.records.hold(f"machine/{id_}", machine.held_until)
-        for place in list(self._fleet.places()):
-            if place.machine == id_ and place.owner.state != "cold":
-                place.owner.stop("hold")
-        if machine.life.settings.stops:
-            machine.sleep("hold")
+        until = machine.held_until = self._until(seconds)
+        self._say("machine.held", machine=id_, until=until)
+        machine.hold(until)
         self._fleet.settle()
+        await self._keeper.outside.records.hold(f"machine/{id_}", until)
         return self._machine_status(machine)
 
     # ---

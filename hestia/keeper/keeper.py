@@ -15,10 +15,11 @@ from hestia.core.fleet import Fleet, World
 from hestia.fence import Fence
 from hestia.keeper.adoption import adopt_all
 from hestia.keeper.looks import Looks
-from hestia.keeper.runs import bare_run, base_url_of, digest, kind_of
+from hestia.keeper.runs import bare_run, base_url_of, busy_url, digest, kind_of
 from hestia.keeper.uses import Uses
 from hestia.keeper.works import WORKS, notice
 from hestia.ports import HasLogs, Noticing, Watchable
+from hestia.rules.fill import fill
 from hestia.rules.hours import inside, time_zone
 from hestia.rules.nearest import nearest
 from hestia.words.refusal import Refusal
@@ -179,6 +180,8 @@ class Keeper:
         work = WORKS.get(life.phase)
         if work is not None:
             self._works[life] = self.fence.spawn(self._work(life, epoch, work, before))
+        if life.phase is Phase.HOT:
+            self.set_way(life)  # one that has neither launcher nor check was never asked where it is
         self._notice(life)
 
     def _notice(self, life: Life) -> None:
@@ -245,10 +248,10 @@ class Keeper:
 
         One that does not answer does not work.
         """
-        busy = owner.spec.busy
+        busy, url = owner.spec.busy, busy_url(life, self.outside)
         works = False
-        if busy is not None:
-            body = await self.outside.asks(busy.url)
+        if busy is not None and url is not None:
+            body = await self.outside.asks(url)
             works = body is not None and re.search(busy.match, body[:BUSY_SHOWN]) is not None
         works = works or not await self.uses.may_stop(life)
         self.fleet.answered(owner, life, yes=not works, cause=cause)
@@ -280,7 +283,7 @@ class Keeper:
         if url is not None and self._ways.get(life) != url and not life.settings.machine:
             self.outside.hang_up(life, False)
             self._ways[life] = url
-            life.way = self.outside.way_to(life, url)
+            life.way = self.outside.way_to(life, fill(url, {"data_dir": self.outside.data_dir}))
 
     def ports_in_use(self) -> frozenset[int]:
         runs = (life.run for life in self.fleet.lives())
@@ -324,6 +327,8 @@ class Keeper:
         warm = [service for service in self.fleet if service.spec.keep_warm]
         self.fleet.tick({service.id: inside(service.spec.keep_warm, wall, self._zone) for service in warm})
         self.looks.tick()
+        for life in self._notices.keys() - set(self.fleet.places()):  # it went with an earlier configuration
+            self._notices.pop(life).cancel()
 
     # --- for those who ask
 

@@ -98,7 +98,9 @@ def base_url_of(life: Life) -> str | None:
     if run is not None and (run.told.base_url or run.base_url):
         return run.told.base_url or run.base_url
     base_url = urls(life)[0]
-    return base_url if base_url is not None and not wants(base_url) & {"port", "socket"} else None
+    if base_url is None or wants(base_url) & {"port", "socket"}:
+        return None
+    return fill(base_url, {"service": life.owner.id, "machine": life.machine})
 
 
 def check_of(life: Life, outside: Outside) -> Check | None:
@@ -120,11 +122,30 @@ def check_of(life: Life, outside: Outside) -> Check | None:
     return Check(fill(base, _values(life, outside, "")), None, verify)
 
 
+def busy_url(life: Life, outside: Outside) -> str | None:
+    """What `busy` asks; None where there is none, or while it names a port or a socket that nobody has chosen."""
+    run, busy = life.run, life.owner.spec.busy
+    if busy is None:
+        return None
+    values = _values(life, outside, run.id if run is not None else "")
+    if run is not None and run.port is not None:
+        values["port"] = str(run.port)
+    if run is not None and run.socket is not None:
+        values["socket"] = run.socket
+    return fill(busy.url, values) if wants(busy.url) <= values.keys() else None
+
+
 def must_be_known(life: Life) -> None:
     """A place that is launched but can be found nowhere. Raises LaunchFailed."""
     if not life.settings.machine and base_url_of(life) is None:
-        words = "it has no `base_url`, and nothing told one (a line HESTIA_BASE_URL=<url> in its output)"
-        raise LaunchFailed(words)
+        words = "nothing told one (a line HESTIA_BASE_URL=<url> in its output)"
+        raise LaunchFailed(f"it has no `base_url`, and {not_told(life) or words}")
+
+
+def not_told(life: Life) -> str | None:
+    """What it told in vain."""
+    said = life.run.told.misheard if life.run is not None else None
+    return f"what its output told is no address: {said}" if said is not None else None
 
 
 def _values(life: Life, outside: Outside, id_: str) -> dict[str, str]:

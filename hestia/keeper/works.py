@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from hestia.keeper.runs import as_its_stopper_sees_it, bare_run, base_url_of, check_of, must_be_known, new_run
+from hestia.keeper.runs import as_its_stopper_sees_it, bare_run, base_url_of, check_of, must_be_known, new_run, not_told
 from hestia.ports import HasHealth, HasOwner, LaunchFailed, Named, Noticing, Pausing, Seen, Telling, Watchable
 from hestia.words.run import Told
 from hestia.words.states import (
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     Tell = Callable[[Any], None]
 
 MACHINE_WATCHED_EVERY = 10.0
+TOLD_BEFORE_THE_END = 0.1
+UNWANTED_ASKED_AGAIN = 2.0
 NOT_TOLD_YET = "no HESTIA_BASE_URL=<url> came in its output yet"
 
 
@@ -76,10 +79,11 @@ async def notice(keeper: Keeper, life: Life) -> None:
     run = bare_run(life, keeper.outside)
     while isinstance(launcher, Noticing):
         await launcher.came(run)
-        if (await _see(keeper, life)).reason is None:
+        wanted = keeper.fleet.welcomes(life)
+        if wanted and (await _see(keeper, life)).reason is None:
             keeper.fleet.tell(life, Found(await _as_ours(keeper, life)))
             return
-        await asyncio.sleep(life.owner.spec.health_interval)
+        await asyncio.sleep(life.owner.spec.health_interval if wanted else UNWANTED_ASKED_AGAIN)
 
 
 async def launch(keeper: Keeper, life: Life, tell: Tell) -> None:
@@ -118,16 +122,13 @@ def _recorder(keeper: Keeper, life: Life) -> Callable[[dict[str, Any]], Awaitabl
 async def _keep_told(keeper: Keeper, life: Life, told: Told) -> None:
     """What a start told holds for this life, and for the one who adopts it."""
     run = life.run
-    if run is None or told == Told() or told == run.told:
+    if run is None:
         return
-    life.run = replace(
-        run,
-        told=Told(
-            base_url=told.base_url or run.told.base_url,
-            health_url=told.health_url or run.told.health_url,
-        ),
-    )
-    await keeper.outside.records.record(life.run)
+    base_url, health_url = told.base_url or run.told.base_url, told.health_url or run.told.health_url
+    all_told = Told(base_url=base_url, health_url=health_url, misheard=told.misheard or run.told.misheard)
+    if all_told != run.told:
+        life.run = replace(run, told=all_told)
+        await keeper.outside.records.record(life.run)
 
 
 async def probe(keeper: Keeper, life: Life, tell: Tell) -> None:
@@ -135,7 +136,7 @@ async def probe(keeper: Keeper, life: Life, tell: Tell) -> None:
     pause = getattr(life.owner.spec, "health_interval", 1.0)
     while True:
         await _listen_to(keeper, life)
-        seen = await _see(keeper, life, started=True)
+        seen = await _see_in_time(keeper, life)
         if seen.reason is None:
             stranger = _stranger(keeper, life)
             if stranger is not None:
@@ -147,6 +148,17 @@ async def probe(keeper: Keeper, life: Life, tell: Tell) -> None:
             return
         tell(NotReady(seen.reason, seen.at_once))
         await asyncio.sleep(pause)
+
+
+async def _see_in_time(keeper: Keeper, life: Life) -> Seen:
+    """A check that hangs to the end of the start is told as such, not as what was seen before."""
+    limit = inf if life.due is None else life.due - keeper.outside.clock()
+    limit -= min(TOLD_BEFORE_THE_END, life.settings.start_timeout / 10)
+    try:
+        async with asyncio.timeout(limit if 0 < limit < inf else None):
+            return await _see(keeper, life, started=True)
+    except TimeoutError:
+        return Seen(f"no answer within {limit:.1f}s", at_once=False)
 
 
 async def _listen_to(keeper: Keeper, life: Life) -> None:
@@ -175,7 +187,7 @@ async def _check(keeper: Keeper, life: Life, *, started: bool) -> Seen:
             return Seen(reason)
     if life.settings.machine:
         return await _machine_state(keeper, life, launcher, started=started)
-    return await keeper.outside.probe(asked) if asked is not None else Seen(NOT_TOLD_YET)
+    return await keeper.outside.probe(asked) if asked is not None else Seen(not_told(life) or NOT_TOLD_YET)
 
 
 async def _machine_state(keeper: Keeper, life: Life, launcher: Any, *, started: bool) -> Seen:
@@ -212,18 +224,22 @@ async def watch(keeper: Keeper, life: Life, tell: Tell) -> None:
 
 async def stop(keeper: Keeper, life: Life, tell: Tell) -> None:
     """Ends what was launched, and what is left of it."""
-    run = as_its_stopper_sees_it(life.run) if life.run is not None else None
+    known = life.run or (bare_run(life, keeper.outside) if life.dozes else None)
+    run = as_its_stopper_sees_it(known) if known is not None else None
+    dozes = False
     if run is not None and run.launch is not None and life.settings.stops:
         try:
             launcher: Any = keeper.outside.launcher_for(run.launch)
-            for_good = isinstance(launcher, Pausing) and life.stop_cause != "idle"
+            pauses = isinstance(launcher, Pausing)
+            for_good = pauses and life.stop_cause != "idle"
+            dozes = pauses and not for_good and launcher.pauses(run)
             keeper.outside.step("stop.begun")
             await (launcher.end(run) if for_good else launcher.stop(run))
             keeper.outside.step("stop.done")
         except LaunchFailed as problem:
             tell(StopFailed(str(problem)))
             return
-    tell(Stopped())
+    tell(Stopped(dozes))
 
 
 def watch_end(keeper: Keeper, life: Life, run: Run | None) -> None:

@@ -85,7 +85,10 @@ class Docker:
 
     async def stop(self, run: Run) -> None:
         """What its `on_idle` says: a paused container keeps its memory and goes on within milliseconds."""
-        await self._end(run, pause=_launch(run).on_idle == "pause")
+        await self._end(run, pause=self.pauses(run))
+
+    def pauses(self, run: Run) -> bool:
+        return _launch(run).on_idle == "pause"
 
     async def end(self, run: Run) -> None:
         """Stop it, whatever `on_idle` says: for a command, a shutdown, or when its room is needed."""

@@ -17,7 +17,8 @@ from hestia.launchers.owned import HAS_PROC, PROC, Owned, Stat, members, process
 
 LISTENS: Final = "0A"
 PORTS: Final = {"http": 80, "https": 443}
-LOOK_WITHIN_S: Final = 0.05  # a look at every process of a large machine is given up
+LOOK_WITHIN_S: Final = 0.1
+"""A look at every process of a large machine is given up. Of our own time: one that others keep busy is not large."""
 
 
 def stranger_at(url: str, owned: Owned) -> str | None:
@@ -108,9 +109,9 @@ def _holds(pid: int, sockets: frozenset[str]) -> bool:
 
 def _holder(sockets: frozenset[str], ours: frozenset[int]) -> Stat | None:
     """The oldest of others that has it: a child may have inherited it."""
-    end, found = time.monotonic() + LOOK_WITHIN_S, list[Stat]()
+    end, found = time.thread_time() + LOOK_WITHIN_S, list[Stat]()
     for each in processes():
-        if time.monotonic() > end:
+        if time.thread_time() > end:
             return None
         if each.pid not in ours and _has(each.pid, sockets):
             found.append(each)

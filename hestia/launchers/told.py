@@ -16,7 +16,7 @@ _LINE: Final = re.compile(r"\s*HESTIA_(?P<which>BASE|HEALTH)_URL=(?P<url>\S+)\s*
 
 
 def hear(line: str, told: Told) -> Told:
-    """What is told once this line is read too. An address that is none is not heard; a later one counts."""
+    """What is told once this line is read too. An address that is none is only named; a later one counts."""
     found = _LINE.fullmatch(line) if "HESTIA_" in line else None
     if found is None:
         return told
@@ -24,8 +24,8 @@ def hear(line: str, told: Told) -> Told:
         if found["which"] == "BASE":
             return replace(told, base_url=base_url(found["url"]))
         return replace(told, health_url=health_url(found["url"]))
-    except ValueError:
-        return told
+    except ValueError as problem:
+        return replace(told, misheard=f"HESTIA_{found['which']}_URL {problem}")
 
 
 def hear_all(lines: Iterable[str], told: Told = Told()) -> Told:  # noqa: B008 -- frozen

@@ -64,6 +64,7 @@ class Strategies:
         self._tell = tell
         self._clock = clock
         self._shipped: dict[Key, Offer] = {}
+        self._digests: set[bytes] = set()
         self._files: dict[str, File] = {}
         self._offers: dict[Key, Offer] = {}
         self._uses: WeakSet[Strategy] = WeakSet()
@@ -77,6 +78,7 @@ class Strategies:
         for path in sorted((Path(str(files("hestia"))) / "strategies").glob("[a-z]*.py")):
             shipped = load(str(path), path.read_bytes(), shipped=True)
             self._shipped |= _offered({shipped.path: shipped})
+            self._digests.add(shipped.digest)
         found, problems = stage(self._folder, {})
         claimed = twice(found.values())
         self._put({path: each for path, each in found.items() if not each.keys & claimed.keys()})
@@ -166,7 +168,7 @@ class Strategies:
         """From now on these files count."""
         _forget(self._files, found)
         before = self._offers
-        own = _offered(found)
+        own = self._own(found)
         self._files = found
         self._offers = self._shipped | own
         for key in sorted(own.keys() & self._shipped.keys()):
@@ -174,13 +176,17 @@ class Strategies:
                 more = {"strategy": key[1], "strategy_kind": key[0], "file": own[key].file}
                 self._tell(Note(kind="strategy.replaced", more=more))
 
+    def _own(self, found: Mapping[str, File]) -> dict[Key, Offer]:
+        """What the operator's files offer. A mere copy of a shipped one replaces nothing."""
+        return _offered({path: each for path, each in found.items() if each.digest not in self._digests})
+
     def _settled(self, found: dict[str, File]) -> tuple[dict[str, File], list[Succession], list[str]]:
         """The files that shall count: where somebody's strategy would be lost or break, the last version stays."""
         kept, words = dict(found), []
         while True:
             successions = []
             for use in sorted(self._uses, key=lambda use: use.owner):
-                offers = self._shipped | _offered(kept)
+                offers = self._shipped | self._own(kept)
                 try:
                     successions.append(_succession(use, offers))
                 except BROKEN as problem:

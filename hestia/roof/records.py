@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hestia.words.run import Run
 
 LAST_OF_A_LIFE = frozenset({"service.stopped", "service.died"})
+HOLD_S = 1.0
 HELD: dict[str, HeldThing] = {"service": "service", "machine": "machine", "all": "all"}
 
 
@@ -33,7 +34,7 @@ class Telling:
     def __call__(self, note: Note) -> None:
         service = note.service
         if service is not None and note.kind in LAST_OF_A_LIFE:
-            kept_by = self.users.take(service)
+            kept_by = {**note.more.get("kept_by", {}), **self.users.take(service)}
             note = replace(note, more={**note.more, "kept_by": kept_by}) if kept_by else note
         self._bulletin.tell(note)
         if service is not None and note.kind == "service.ready" and service in self.fleet.services:
@@ -59,3 +60,4 @@ class StoreRecords:
             self._store.release(of, id_)
         else:
             self._store.hold(of, id_, until)
+        await self._store.settled(HOLD_S)

@@ -40,7 +40,9 @@ EVENTS: dict[str, Kind] = {
         ("place", "machine", "cause", "request_id", "took_s", "managed"),
     ),
     "service.start_failed": Kind(
-        "error", "Every attempt at every place failed.", ("cause", "request_id", "took_s", "reason")
+        "error",
+        "Every attempt at every place failed; the last one at this place.",
+        ("place", "machine", "cause", "request_id", "took_s", "reason"),
     ),
     "service.idle": Kind("info", "It was not used for its idle time, and is stopped.", ("cause", "idle_s")),
     "service.busy": Kind(
@@ -118,7 +120,7 @@ EVENTS: dict[str, Kind] = {
     "strategy.broken": Kind("warning", "A strategy file could not be used.", ("detail",)),
     "strategies.reloaded": Kind("info", "The strategy files were read again.", ("loaded", "removed")),
     "config.reloaded": Kind(
-        "info", "The configuration of now is in force.", ("added", "removed", "changed", "needs_restart")
+        "info", "The configuration of now is in force.", ("added", "removed", "changed", "settings", "needs_restart")
     ),
     "config.rejected": Kind(
         "error", "The configuration on disk is not put in force: nothing has changed.", ("detail",)

@@ -16,6 +16,7 @@ class Told(Struct, frozen=True, kw_only=True):
 
     base_url: str | None = None
     health_url: str | None = None
+    misheard: str | None = None  # the last line of that kind whose address is none, in words for the operator
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -156,7 +156,9 @@ class Stop(NamedTuple):
 
 
 class Stopped(NamedTuple):
-    """It is gone."""
+    """It is gone. `dozes`: it was only paused, and keeps its memory and its room."""
+
+    dozes: bool = False
 
 
 class StopFailed(NamedTuple):

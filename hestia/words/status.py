@@ -50,6 +50,8 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str | None = None
     cooldown_s: float | None = None
     held_until: str | None = None
+    kept_by: tuple[str, ...] = ()
+    """What else than leases keeps a hot one awake: services that need it, by id, `keep_warm`, `busy`."""
 
 
 class ServiceList(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from hestia.words import states
 from tests.core.test_machine import WAKES
 from tests.core.test_room import local, of
 from tests.core.test_service import hot, launched, slow
-from tests.support.world import Script
+from tests.support.world import Script, stage
 
 
 def place(*command, **more):
@@ -170,3 +170,59 @@ def test_more_capacity_lets_those_in_who_wait_for_room():
     one.reload({"a": of(1), "b": of(1)}, machines={"local": {"capacity": {"v": 2}}})
     one.run(1)
     assert asker.life is not None
+
+
+def test_a_further_place_leaves_what_runs_alone_and_is_there_for_the_next_start():
+    one = hot({"a": {"places": [place("one")]}})
+    asker = one.ask("a")
+    one.reload({"a": {"places": [place("one"), place("two")]}})
+    service = one.fleet.services["a"]
+    assert (service.state, asker.life.leases, [life.phase for life in service.lives]) == ("hot", 1, ["hot", "cold"])
+    assert one.ask("a").life is asker.life
+    one.reload({"a": {"places": [place("one")]}})
+    assert (service.state, len(service.lives), len(one.running)) == ("hot", 1, 1)
+
+
+def test_a_spare_place_that_changes_leaves_what_runs_alone():
+    one = hot({"a": {"places": [place("one"), place("two")]}})
+    one.reload({"a": {"places": [place("one"), place("three")]}})
+    first, second = one.fleet.services["a"].lives
+    assert (first.hot, second.phase, second.spec.launch.command[-1], second.number) == (True, "cold", "three", 1)
+
+
+def test_fewer_replicas_end_the_last_ones_and_keep_the_others():
+    one = hot({"a": {"places": [place("one"), place("two")], "replicas": 2}})
+    one.run(1)
+    asker = one.ask("a")
+    one.reload({"a": {"places": [place("one"), place("two")], "replicas": 1}})
+    one.end(asker)
+    one.run(1)
+    assert [life.phase for life in one.fleet.services["a"].lives] == ["hot", "cold"]
+
+
+def test_more_replicas_are_started_by_themselves():
+    one = hot({"a": {"places": [place("one"), place("two")]}})
+    one.reload({"a": {"places": [place("one"), place("two")], "replicas": 2}})
+    one.fleet.tick({})
+    one.run(1)
+    assert [life.phase for life in one.fleet.services["a"].lives] == ["hot", "hot"]
+
+
+def test_a_machine_that_can_be_woken_now_is_woken_for_a_service_that_was_only_watched():
+    watched = {"a": {"base_url": "http://127.0.0.1:9", "launch": None, "machine": "desk"}}
+    one = stage(watched, machines={"desk": {}})
+    assert not one.fleet.services["a"].lives[0].settings.launches
+    one.reload(watched, machines={"desk": WAKES})
+    assert one.fleet.services["a"].lives[0].settings.launches
+
+
+def test_who_waits_for_what_depends_on_a_changed_place_goes_on_waiting():
+    one = stage({"db": place("old"), "app": {"depends_on": ["db"]}})
+    one.scripts["app"] = slow(5)
+    asker = one.ask("app")
+    one.run(1)
+    assert one.fleet.services["db"].state == "hot"
+    one.reload({"db": place("new"), "app": {"depends_on": ["db"]}})
+    one.run(20)
+    assert (asker.refusal, asker.life is not None) == (None, True)
+    assert one.fleet.services["db"].lives[0].spec.launch.command[-1] == "new"

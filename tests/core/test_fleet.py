@@ -97,7 +97,7 @@ def test_a_hold_without_an_end_names_what_ends_it():
     one = stage({"a": {}})
     hold(one, FOREVER)
     refusal = one.ask("a").refusal
-    assert (refusal.code, refusal.retry_after) == ("held", None)
+    assert (refusal.code, refusal.retry_after) == ("held", 60)
     assert "until it is started (`hestiactl start`)" in refusal.detail
 
 

@@ -131,12 +131,14 @@ def test_during_its_cool_down_its_dependent_fails_at_once():
     assert asker.refusal.code == "start_failed"
 
 
-def test_one_that_is_held_fails_its_dependent_with_the_words_of_the_hold():
+def test_the_hold_of_one_holds_what_depends_on_it():
     one = stage(TWO)
     one.fleet.services["db"].held_until = float("inf")
     asker = one.ask("app")
-    one.run(1)
-    assert "db, which it depends on: the operator holds db" in asker.refusal.detail
+    assert (asker.refusal.code, "the operator holds db" in asker.refusal.detail) == ("held", True)
+    assert one.fleet.services["app"].state == "cold"
+    one.fleet.services["db"].held_until = None
+    asked(one, "app")
 
 
 def test_one_that_says_refuse_is_started_for_its_dependents():

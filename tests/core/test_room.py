@@ -152,14 +152,58 @@ def test_one_inside_keep_warm_is_not_pushed_out():
     one.run(1)
     refusal = waits_in_vain(one)
     assert (refusal.retry_after, hot_ones(one)) == (30, ["a"])
-    assert "it needs 1 of 1 v on local; there are a (hot)" in refusal.detail
+    assert "it needs 1 of 1 v on local; there are a (inside its `keep_warm`)" in refusal.detail
+
+
+def needy(**app):
+    """`db` fills the machine, `app` needs it, `b` wants its room."""
+    return {"db": of(1), "app": {"depends_on": ["db"], "min_hot": 0, **app}, "b": of(1, queue_timeout="60s")}
 
 
 def test_one_that_is_needed_by_a_hot_one_is_not_pushed_out():
-    one = local(1, {"db": of(1), "app": {"depends_on": ["db"], "idle_timeout": 0}, "b": of(1, queue_timeout="60s")})
+    one = local(1, needy(idle_timeout="10m"))
     used(one, "app")
     waits_in_vain(one)
     assert hot_ones(one) == ["db", "app"]
+
+
+def test_what_never_sleeps_by_itself_gives_way_first_and_then_what_it_depends_on():
+    one = local(1, needy(idle_timeout=0))
+    used(one, "app")
+    used(one, "b")
+    assert hot_ones(one) == ["b"]
+    assert [note.service for note in notes(one, "service.stopped")] == ["app", "db"]
+    used(one, "app")
+    assert hot_ones(one) == ["db", "app"]
+
+
+def test_what_never_sleeps_by_itself_finishes_first_and_takes_nothing_new():
+    one = local(1, needy(idle_timeout=0))
+    first = one.ask("app")
+    one.run(1)
+    other = one.ask("b")
+    one.run(1)
+    later = one.ask("app")
+    one.run(1)
+    assert (first.life.leases, other.life, later.life) == (1, None, None)
+    one.end(first)
+    one.run(1)
+    assert other.life is not None
+    one.end(other)
+    one.run(1)
+    assert later.life is not None
+
+
+def test_the_least_recently_used_of_several_closures_goes_and_no_other():
+    services = {
+        "db": of(1),
+        "app": {"depends_on": ["db"], "idle_timeout": 0, "min_hot": 0},
+        "other": of(1),
+        "b": of(1),
+    }
+    one = local(2, services)
+    used(one, "app", "other", "b")
+    assert hot_ones(one) == ["other", "b"]
 
 
 def test_one_that_we_may_not_stop_takes_its_room_and_stays():
@@ -564,3 +608,66 @@ def test_everybody_is_served_with_dependencies_replicas_and_two_machines_too(see
         one.run(rnd.choice([0, 0.1, 0.5, 2]))
     one.run(600)
     assert [asker for asker in askers if asker.life is None] == []
+
+
+# --- one that is paused when it is idle
+
+
+def pausing(one, *names):
+    """An idle stop of these only pauses."""
+    for name in names:
+        one.scripts[name] = Script(stopping=lambda life: [(0.1, states.Stopped(dozes=life.stop_cause == "idle"))])
+
+
+def dozing(capacity=1, *names, **more):
+    one = local(capacity, {name: of(1, idle_timeout="5s", **more) for name in names})
+    pausing(one, *names)
+    used(one, names[0])
+    one.run(10)
+    assert one.fleet.services[names[0]].state == "cold"
+    return one, one.fleet.services[names[0]].lives[0]
+
+
+def test_what_is_paused_keeps_its_room_and_goes_on_in_it():
+    one, life = dozing(1, "a", "b")
+    assert (life.room, life.dozes) == (True, True)
+    used(one, "a")
+    assert (life.hot, life.dozes) == (True, False)
+
+
+def test_what_is_paused_is_ended_for_good_when_its_room_is_needed():
+    one, life = dozing(1, "a", "b")
+    used(one, "b")
+    assert (life.room, life.dozes, hot_ones(one)) == (False, False, ["b"])
+    assert [note.cause for note in notes(one, "service.stopped")] == ["idle", "room"]
+
+
+def test_what_is_paused_goes_before_what_is_idle():
+    one, life = dozing(2, "a", "b", "c")
+    used(one, "b", "c")
+    assert (life.dozes, hot_ones(one)) == (False, ["b", "c"])
+
+
+@pytest.mark.parametrize("gone", (False, True))
+def test_a_command_or_a_configuration_without_it_ends_what_is_paused(gone):
+    one, life = dozing(1, "a")
+    if gone:
+        one.reload({"x": of(1)}, machines={"local": {"capacity": {"v": 1}}})
+    else:
+        one.fleet.services["a"].stop("command")
+        one.fleet.settle()
+    one.run(1)
+    assert (life.phase, life.room, life.dozes) == (Phase.COLD, False, False)
+
+
+def test_a_start_of_what_is_paused_that_is_called_off_ends_it():
+    one, life = dozing(1, "a")
+    one.scripts["a"] = Script(checking=lambda _life: [], stopping=lambda _life: [(0.1, states.Stopped())])
+    life.settings = life.settings._replace(known=True)
+    one.ask("a")
+    one.run(0.1)
+    assert life.phase is Phase.CHECKING
+    one.fleet.services["a"].stop("command")
+    one.fleet.settle()
+    one.run(1)
+    assert (life.phase, life.room) == (Phase.COLD, False)

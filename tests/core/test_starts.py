@@ -58,6 +58,7 @@ def test_when_every_place_gave_up_the_reasons_of_all_are_told():
     asker = one.ask("a")
     one.run(5)
     assert asker.refusal.detail == "a did not start: local: no 0; local: no 1"
+    assert [(note.place, note.machine) for note in notes(one, "service.start_failed")] == [(1, "local")]
 
 
 # --- the cool-down

@@ -72,6 +72,21 @@ def test_a_hot_one_says_since_when_how_it_started_and_who_uses_it():
     assert (status(one).idle_for_s, status(one).last_used) == (3.5, "2023-11-14T22:13:30.000Z")
 
 
+def test_a_hot_one_says_what_else_than_requests_keeps_it_awake():
+    one = hot({"a": {"depends_on": ["db"], "idle_timeout": "10s"}, "db": {"idle_timeout": "10s"}})
+    one.end(one.ask("a"))
+    assert (status(one).kept_by, status(one, "db").kept_by) == ((), ("a",))
+    one.fleet.services["db"].set_warm(inside=True)
+    assert status(one, "db").kept_by == ("a", "keep_warm")
+    next(life for life in one.fleet.services["a"].lives if life.hot).busy_until = one.now + 5
+    assert status(one).kept_by == ("busy",)
+    one.run(6)
+    assert status(one).kept_by == ()
+    one.fleet.services["db"].stop("command")
+    one.run(20)
+    assert (status(one, "db").state, status(one, "db").kept_by) == ("cold", ())
+
+
 def test_the_last_use_is_remembered_when_it_is_cold_and_when_it_is_hot_again_without_a_request():
     one = hot({"a": {"idle_timeout": "10s"}})
     one.end(one.ask("a"))

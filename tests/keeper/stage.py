@@ -19,6 +19,7 @@ from hestia.roof.config import load_text
 from hestia.words.notes import Note
 from hestia.words.refusal import Refusal
 from hestia.words.run import Run
+from hestia.words.spec import Config
 from tests.support.fake_launcher import FakeLauncher, World
 
 DEADLINE = 3.0
@@ -78,10 +79,11 @@ class Stage:
         self.busy: dict[str, str | None] = {}
         self.ahead = self.wall_ahead = 0.0
         self.serial = 0
-        filled = {"ollama": None, **{id_: {**quick(id_), **said} for id_, said in services.items()}}
-        text = json.dumps({"services": filled, **top})
-        self.keeper = Keeper(load_text(text, name="hestia_config.yml").config, self.outside())
+        self.keeper = Keeper(configured(services, top), self.outside())
         self.commands = Commands(self.keeper)
+
+    def reload(self, services: dict[str, Any], **top: Any) -> None:
+        self.keeper.adopt(configured(services, top))
 
     def outside(self) -> Outside:
         return Outside(
@@ -143,6 +145,11 @@ class Stage:
 
     async def reaches(self, wanted: str, id_: str = "a") -> None:
         await self.until(lambda: self.state(id_) == wanted)
+
+
+def configured(services: dict[str, Any], top: dict[str, Any]) -> Config:
+    filled = {"ollama": None, **{id_: {**quick(id_), **said} for id_, said in services.items()}}
+    return load_text(json.dumps({"services": filled, **top}), name="hestia_config.yml").config
 
 
 def quick(id_: str) -> dict[str, Any]:

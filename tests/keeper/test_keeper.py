@@ -200,6 +200,14 @@ async def test_what_is_busy_stays_and_is_asked_again_in_a_minute():
         await stage.reaches("cold")
 
 
+async def test_the_port_that_was_chosen_stands_in_what_is_asked():
+    service = {**BUSY, "base_url": "http://a.test:{port}", "busy": {"url": "http://a.test:{port}/{service}", "match": "running"}}
+    async with staged({"a": service}) as stage:
+        stage.busy["http://a.test:20000/a"] = "1 running"
+        await stage.commands.start("a", wait=2)
+        await stage.until(lambda: "service.busy" in stage.kinds())
+
+
 @pytest.mark.parametrize("said", (None, "", "x" * 65536 + "running"))
 async def test_what_gives_no_such_answer_is_not_busy(said):
     async with staged({"a": BUSY}) as stage:

@@ -1,13 +1,17 @@
 """What is done in each phase: written down before it exists, told when it came of it, ended when the phase is over."""
 
 import asyncio
+import contextlib
+import re
 import time
 
 import pytest
 
+from hestia.keeper import works
 from hestia.ports import LaunchFailed, Seen
 from hestia.words.run import Told
 from tests.keeper.stage import staged
+from tests.support.fake_launcher import FakeLauncher, target_of
 
 LAUNCH = {"kind": "process", "command": ["serve", "{port}"]}
 PORTED = {"base_url": None, "launch": LAUNCH}
@@ -253,3 +257,123 @@ async def test_a_machine_with_a_check_is_ready_when_that_passes():
         stage.answers["tcp://desk.test:22"] = Seen()
         await stage.until(lambda: asker.answered, 4)
         assert asker.lease.hot_at <= time.monotonic()
+
+
+# --- what an engine does beside us
+
+
+class Engine(FakeLauncher):
+    """Somebody else may start its things too, and `stop` only pauses them."""
+
+    async def came(self, run):
+        while target_of(run) not in self.world.running:
+            await asyncio.sleep(0.005)
+
+    def pauses(self, run):
+        return True
+
+    async def end(self, run):
+        await super().stop(run)
+        self.did[-1] = ("end", run.owner)
+
+
+@contextlib.asynccontextmanager
+async def with_engine(services=None, **top):
+    """A stage whose launcher is such an engine from the start."""
+    async with staged(services, **top) as stage:
+        stage.launcher = Engine()
+        for life in stage.keeper.fleet.places():
+            stage.keeper._notice(life)
+        yield stage
+
+
+async def test_what_somebody_else_started_is_found_and_falls_asleep():
+    async with with_engine({"a": {"idle_timeout": "50ms"}}) as stage:
+        stage.launcher.world.begin("service:a:0")
+        await stage.reaches("hot")
+        await stage.reaches("cold")
+        assert stage.launcher.did == [("stop", "a")]
+
+
+async def test_an_idle_stop_that_pauses_keeps_the_room_and_a_command_ends_it_for_good():
+    capacity = {"local": {"capacity": {"v": 1}}}
+    async with with_engine({"a": {"idle_timeout": "50ms", "needs": {"v": 1}}}, machines=capacity) as stage:
+        await stage.commands.start("a", wait=2)
+        await stage.reaches("cold")
+        assert stage.commands.machines()[0].used == {"v": 1}
+        await stage.commands.stop("a")
+        await stage.until(lambda: stage.launcher.did[-1] == ("end", "a"))
+        await stage.until(lambda: stage.commands.machines()[0].used == {"v": 0})
+
+
+async def test_a_gateway_that_ends_ends_what_it_paused():
+    async with with_engine({"a": {"idle_timeout": "50ms"}}) as stage:
+        await stage.commands.start("a", wait=2)
+        await stage.reaches("cold")
+        await stage.keeper.stop_all_for_good()
+        assert stage.launcher.did[-1] == ("end", "a")
+
+
+async def test_what_is_held_is_not_taken_up_before_the_hold_is_over(monkeypatch):
+    monkeypatch.setattr(works, "UNWANTED_ASKED_AGAIN", 0.02)
+    async with with_engine() as stage:
+        await stage.commands.stop("a", hold=60)
+        stage.launcher.world.begin("service:a:0")
+        await asyncio.sleep(0.05)
+        assert (stage.state(), stage.notebook.runs, stage.life().run) == ("cold", {}, None)
+        stage.wall_ahead = 61
+        await stage.reaches("hot")
+
+
+async def test_a_place_that_came_with_a_new_configuration_is_found_and_one_that_went_is_not(monkeypatch):
+    monkeypatch.setattr(works, "UNWANTED_ASKED_AGAIN", 0.02)
+    async with with_engine({"a": {}}) as stage:
+        old = stage.life()
+        stage.reload({"b": {}})
+        assert "a" not in stage.keeper.fleet.services
+        stage.launcher.world.begin("service:b:0")
+        stage.launcher.world.begin("service:a:0")
+        await stage.reaches("hot", "b")
+        stage.keeper.tick()
+        assert (old.hot, [run.owner for run in stage.notebook.runs.values()]) == (False, ["b"])
+
+
+async def test_a_place_that_was_changed_is_found_as_it_is_now():
+    async with with_engine({"a": {}}) as stage:
+        stage.reload({"a": {"health_url": "http://a.test/health"}})
+        stage.launcher.world.begin("service:a:0")
+        await stage.reaches("hot")
+        assert stage.checks[-1] == "http://a.test/health"
+
+
+# --- where it is
+
+
+async def test_what_has_neither_launcher_nor_check_is_reached_where_it_was_said():
+    async with staged({"a": {"launch": None, "warmup": "10ms"}}) as stage:
+        asker = stage.ask()
+        await stage.until(lambda: asker.lease)
+        assert asker.lease.way == "http://a.test"
+
+
+async def test_the_words_in_braces_of_an_address_are_replaced_for_what_is_only_watched():
+    async with staged({"a": {"launch": None, "base_url": "http://{service}.test"}}) as stage:
+        stage.answers["http://a.test"] = Seen()
+        await stage.commands.look()
+        assert (stage.life().way, stage.commands.status("a").base_url) == ("http://a.test", "http://a.test")
+
+
+async def test_a_check_that_hangs_to_the_end_of_the_start_is_told_as_such(monkeypatch):
+    async with staged({"a": {"start_timeout": "300ms"}}) as stage:
+        first = stage.probe
+
+        async def hangs(check):
+            if len(stage.checks) > 2:
+                await asyncio.sleep(60)
+            await first(check)
+            return Seen("connection refused")
+
+        stage.keeper.outside = stage.keeper.outside._replace(probe=hangs)
+        asker = stage.ask()
+        await stage.until(lambda: asker.refusal)
+        assert re.search(r"not ready within 0.3 s: no answer within 0\.[123]s", asker.refusal.detail)

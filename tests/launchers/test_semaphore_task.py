@@ -38,12 +38,13 @@ def test_a_message_names_service_action_and_run():
     ],
 )
 def test_an_address_is_heard_as_ansible_shows_it(line, told):
-    assert heard([line]) == told
+    said = heard([line])
+    assert (said.base_url, said.health_url) == (told.base_url, told.health_url)
 
 
 def test_the_last_address_counts_and_a_bad_one_takes_none_away():
     lines = ["HESTIA_BASE_URL=http://a:1", "HESTIA_BASE_URL=http://a:2", "HESTIA_BASE_URL=nothing"]
-    assert heard(lines) == Told(base_url="http://a:2")
+    assert heard(lines).base_url == "http://a:2"
 
 
 @pytest.mark.parametrize(

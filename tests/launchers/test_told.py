@@ -26,7 +26,12 @@ from hestia.words.run import Told
     ],
 )
 def test_which_lines_are_heard(line, told):
-    assert hear(line, Told()) == told
+    heard = hear(line, Told())
+    assert (heard.base_url, heard.health_url) == (told.base_url, told.health_url)
+
+
+def test_an_address_that_is_none_is_told_to_be_so_without_what_it_may_hide():
+    assert hear("HESTIA_BASE_URL=http://user:word@x", Told()).misheard == "HESTIA_BASE_URL must hold no user name or password"
 
 
 def test_a_later_address_counts_and_a_bad_one_changes_nothing():
@@ -36,7 +41,8 @@ def test_a_later_address_counts_and_a_bad_one_changes_nothing():
         "HESTIA_BASE_URL=http://b",
         "HESTIA_BASE_URL=no",
     ]
-    assert hear_all(lines) == Told(base_url="http://b", health_url="http://a/h")
+    heard = hear_all(lines)
+    assert (heard.base_url, heard.health_url) == ("http://b", "http://a/h")
 
 
 @pytest.fixture

@@ -182,3 +182,19 @@ async def test_a_status_shows_a_service_that_runs_already_as_hot_without_a_reque
             answer = await run.ask(b"GET /v1/services/a/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b'"state":"hot"' in answer.body
             assert (await run.ask(ask())).status == 200
+
+
+async def test_a_check_that_hangs_is_quoted_and_not_what_was_seen_before_it(diary):
+    port = free_port()
+    health = f"http://127.0.0.1:{port}/health"
+    async with running({"a": launched(diary, "--health-body", "hangs", port=port, health_url=health, start_timeout="1s")}) as run:
+        assert "not ready within 1 s: no answer within 0." in detail(await run.ask(ask()))
+
+
+async def test_a_told_address_that_is_none_is_named_and_its_secrets_are_not(diary):
+    words = "echo HESTIA_BASE_URL=http://me:secret@host; sleep 100"
+    launch = {"kind": "process", "command": ["sh", "-c", words]}
+    async with running({"a": {**QUICK, "launch": launch, "start_timeout": "0.5s"}}) as run:
+        said = detail(await run.ask(ask()))
+        assert "what its output told is no address: HESTIA_BASE_URL must hold no user name or password" in said
+        assert "secret" not in said

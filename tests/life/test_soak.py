@@ -1,6 +1,6 @@
 """Traffic while services are killed, stopped and reloaded: no request is lost that the contract does not allow.
 
-`HESTIA_SOAK_S` sets for how long; `make gauntlet` takes two minutes.
+`HESTIA_SOAK_S` sets for how long; `make gauntlet` has a larger one before the real program.
 """
 
 import asyncio

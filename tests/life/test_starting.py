@@ -262,3 +262,13 @@ async def test_cycles_of_start_and_stop_leave_no_process_and_no_descriptor(diary
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+async def test_with_a_warmup_and_nothing_else_it_is_warm_after_it_and_cold_when_idle(diary):
+    port = free_port()
+    async with somebody(diary, port), running({"a": {"base_url": f"http://127.0.0.1:{port}", "warmup": "0.2s", "idle_timeout": "0.3s"}}, hot=False) as run:
+        began = time.monotonic()
+        assert (await run.ask(ask())).status == 200
+        assert time.monotonic() - began >= 0.2
+        await reaches(run, "cold")
+        assert (await run.ask(ask())).status == 200

@@ -1,6 +1,8 @@
 import asyncio
 import sys
 import time
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -296,3 +298,10 @@ def test_a_guarded_balance_costs_a_few_microseconds(house):
     best = min(seconds() for _ in range(10))
     print(f"guarded least_busy of four places: {best * 1e6:.2f} us")
     assert best < 20e-6
+
+
+def test_a_copy_of_a_shipped_file_replaces_nothing(house):
+    house.put("in_order", Path(str(files("hestia")), "strategies", "in_order.py").read_text())
+    assert house.strategies.load() == ()
+    assert house.told("strategy.replaced") == []
+    assert house.use("in_order").offer.shipped

@@ -1,10 +1,14 @@
+import contextlib
+import sqlite3
 from math import inf
 
 import pytest
 
-from hestia.roof.records import StoreRecords
+from hestia.roof.records import StoreRecords, Telling
 from hestia.store.store import Store
 from hestia.telemetry.log import Log
+from hestia.telemetry.users import Users
+from hestia.words.notes import Note
 from hestia.words.run import Run
 
 RUN = Run(id="r1", owner="a", machine="local", launch=None, base_url="http://127.0.0.1:4000", handle={"pid": 7})
@@ -48,6 +52,20 @@ async def test_a_hold_is_kept_until_it_is_ended(path, what, key, until):
         assert three.holds() == {}
 
 
+async def test_a_hold_and_its_end_are_on_disk_when_they_are_answered(path):
+    async with store(path) as one:
+        records = StoreRecords(one)
+        await records.hold("service/a", inf)
+        assert held_on_disk(path) == [("service", "a")]
+        await records.hold("service/a", None)
+        assert held_on_disk(path) == []
+
+
+def held_on_disk(path):
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        return other.execute("SELECT of, id FROM holds").fetchall()
+
+
 async def test_an_id_with_any_sign_of_an_id_is_kept_whole(path):
     async with store(path) as one:
         await StoreRecords(one).hold("service/a.b-c_d", inf)
@@ -62,3 +80,17 @@ async def test_a_disk_that_does_not_take_it_raises_nothing(tmp_path):
         await records.hold("service/a", inf)
         await records.forget("r1")
         assert one.holds() == {("service", "a"): inf}
+
+
+def test_who_kept_it_awake_is_told_with_its_end_dependents_and_users_alike():
+    told = []
+
+    class Bulletin:
+        tell = staticmethod(told.append)
+
+    telling = Telling(Bulletin(), None)
+    telling.users = Users()
+    telling.users.used("a", "phone", 3.0)
+    telling(Note(kind="service.stopped", service="a", more={"kept_by": {"ui": 2.0}}))
+    telling(Note(kind="service.stopped", service="a", more={"kept_by": {"ui": 1.0}}))
+    assert [note.more["kept_by"] for note in told] == [{"ui": 2.0, "phone": 3.0}, {"ui": 1.0}]

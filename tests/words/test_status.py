@@ -5,7 +5,7 @@ from hestia.words.status import STATES, Addresses, Health, ServiceStatus
 # Scripts read these: a field may come, none may go or change its name.
 FIELDS = (
     "id state readiness phase reason machine base_url managed places waiters leases idle_for_s idle_timeout_s "
-    "hot_since last_used starts last_start_s expected_start_s last_error cooldown_s held_until"
+    "hot_since last_used starts last_start_s expected_start_s last_error cooldown_s held_until kept_by"
 )
 
 
