@@ -241,7 +241,7 @@ def run(words: Sequence[str]) -> dict[str, float]:
     if kind == "events":
         head = get_head(port, path)
         return asyncio.run(many(port, lambda: Listener(head, b"200"), count, seconds))
-    head = get_head(port, path, "Connection: Upgrade\r\nUpgrade: websocket\r\n")
+    head = get_head(port, path, "Connection: Upgrade\r\nUpgrade: echo\r\n")
     return asyncio.run(many(port, lambda: Echo(head, b"101"), count, seconds))
 
 

@@ -101,6 +101,9 @@ class Child:
     def cpu_s(self) -> float:
         return sum(cpu_s(pid) for pid in tree(self.pid))
 
+    def waited_s(self) -> float:
+        return sum(waited_s(pid) for pid in tree(self.pid))
+
     def rss_mib(self) -> float:
         return sum(rss_mib(pid) for pid in tree(self.pid))
 
@@ -153,16 +156,26 @@ def tree(pid: int) -> list[int]:
 
 def cpu_s(pid: int) -> float:
     """What its living threads ran, to the nanosecond where the kernel says that."""
-    total = 0
-    for task in PROC.glob(f"{pid}/task/*/schedstat"):
-        with contextlib.suppress(OSError):
-            total += int(task.read_text().split()[0])
+    total = schedstat(pid, 0)
     if total:
         return total / 1e9
     with contextlib.suppress(OSError):
         fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0
+
+
+def waited_s(pid: int) -> float:
+    """For how long they could have run and their core was another's."""
+    return schedstat(pid, 1) / 1e9
+
+
+def schedstat(pid: int, column: int) -> int:
+    total = 0
+    for task in PROC.glob(f"{pid}/task/*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(task.read_text().split()[column])
+    return total
 
 
 def rss_mib(pid: int) -> float:

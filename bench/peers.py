@@ -149,6 +149,9 @@ class Running:
     def cpu_s(self) -> float:
         return sum(child.cpu_s() for child in self.children)
 
+    def waited_s(self) -> float:
+        return sum(child.waited_s() for child in self.children)
+
     def rss_mib(self) -> float:
         return sum(child.rss_mib() for child in self.children)
 

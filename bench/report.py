@@ -13,6 +13,7 @@ from bench.scenarios import Scenario
 
 TO: Final = ("nginx", "caddy")
 SMALL_FIGURE: Final = 100
+MOST_WAITED: Final = 0.1
 
 
 def number(value: float) -> str:
@@ -63,8 +64,14 @@ def cpu(of: Results, peer: str) -> str:
     for key, unit in (("cpu_us", "us"), ("cpu_s_gib", "s/GiB")):
         found = of.spread(peer, key)
         if found is not None and peer != DIRECT and key != of.measure.key:
-            return f"{number(found.median)} {unit}"
-    return "-"
+            return f"{number(found.median)} {unit}{waiting(of, peer)}"
+    return f"-{waiting(of, peer)}" if peer != DIRECT else "-"
+
+
+def waiting(of: Results, peer: str) -> str:
+    """Said where others had the peer's core for long: then its CPU says more than its speed."""
+    found = of.spread(peer, "waited")
+    return f", waited {found.median:.0%}" if found is not None and found.median > MOST_WAITED else ""
 
 
 def errors(of: Results, peer: str) -> str:

@@ -79,6 +79,19 @@ class Scenario(NamedTuple):
     """At most so many: what hardly varies need not be repeated."""
 
 
+class Meter:
+    """What a peer's processes run from now on."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self.before = running.cpu_s(), running.waited_s()
+
+    def read(self, key: str, per: float) -> Sample:
+        """CPU seconds by `per`, and which share of its time the peer waited for a core that others had."""
+        cpu, waited = self.running.cpu_s() - self.before[0], self.running.waited_s() - self.before[1]
+        return {key: cpu * per, "waited": waited / (cpu + waited) if cpu > 0 else 0.0}
+
+
 def warm(running: Running, upstream: str) -> None:
     port, path = running.at(upstream, SMALL)
     for _ in range(WARM):
@@ -90,7 +103,7 @@ def wrk_run(
 ) -> Sample:
     port, at = running.at(upstream, path)
     warm(running, upstream)
-    before = running.cpu_s()
+    meter = Meter(running)
     process = wrk.run(
         rig.folder,
         script(port, at),
@@ -100,8 +113,7 @@ def wrk_run(
         cores=rig.cores.load,
     )
     sample = wrk.finish(process, rig.seconds)
-    sample["cpu_us"] = (running.cpu_s() - before) * 1e6 / sample["requests"]
-    return sample
+    return sample | meter.read("cpu_us", 1e6 / sample["requests"])
 
 
 def small(connections: int, *, varied: bool) -> Callable[[Rig, Running], Sample]:
@@ -122,32 +134,28 @@ def bulk(kind: str) -> Callable[[Rig, Running], Sample]:
     def run(rig: Rig, running: Running) -> Sample:
         port, path = running.at("light", f"/{kind}")
         warm(running, "light")
-        before = running.cpu_s()
+        meter = Meter(running)
         seconds = rig.load(kind, port, path, rig.bulk)["seconds"]
-        cpu = (running.cpu_s() - before) * GIB / rig.bulk
-        return {"mb_s": rig.bulk / 1e6 / seconds, "cpu_s_gib": cpu}
+        return {"mb_s": rig.bulk / 1e6 / seconds, **meter.read("cpu_s_gib", GIB / rig.bulk)}
 
     return run
 
 
 def streams(rig: Rig, running: Running) -> Sample:
     port, path = running.at("light", "/events")
-    before = running.cpu_s()
+    meter = Meter(running)
     sample = rig.load("events", port, f"{path}?{1 / EVENTS_A_SECOND}", STREAMS, rig.seconds)
     # the clients count for `seconds` of what the proxy worked: 0.2 s of connecting belong to neither
     everything = sample["rate"] * (sample["seconds"] + 0.2)
-    sample["cpu_us"] = (running.cpu_s() - before) * 1e6 / everything
     sample["delivered"] = sample["rate"] / (STREAMS * EVENTS_A_SECOND)
-    return sample
+    return sample | meter.read("cpu_us", 1e6 / everything)
 
 
 def tunnel(rig: Rig, running: Running) -> Sample:
     port, path = running.at("light", "/echo")
-    before = running.cpu_s()
+    meter = Meter(running)
     sample = rig.load("echo", port, path, STREAMS, rig.seconds)
-    everything = sample["rate"] * (sample["seconds"] + 0.2)
-    sample["cpu_us"] = (running.cpu_s() - before) * 1e6 / everything
-    return sample
+    return sample | meter.read("cpu_us", 1e6 / (sample["rate"] * (sample["seconds"] + 0.2)))
 
 
 def memory(rig: Rig, running: Running) -> Sample:

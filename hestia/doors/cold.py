@@ -37,7 +37,7 @@ def whole(
     elif head.minor == b"0":
         fields.append(("Connection", "keep-alive"))
     lines = [f"HTTP/1.1 {status} {_title(status)}", *(f"{name}: {value}" for name, value in fields), "", ""]
-    silent = method == b"HEAD" or status in NO_BODY
+    silent = (method == b"HEAD" and not head.dispatched) or status in NO_BODY
     return "\r\n".join(lines).encode("latin-1") + (b"" if silent else body)
 
 

@@ -86,6 +86,7 @@ class Connection(asyncio.Protocol):
         self.shared.fronts.add(self)
         self.shared.sweep.watched.add(self)
         self.since = monotonic()
+        self.moved = (0, 0, self.since)  # the first look may fall before a body's first byte
         self.state = IDLE
         peer = transport.get_extra_info("peername")
         self.peer = peer[0].partition("%")[0] if isinstance(peer, tuple) else ""

@@ -18,6 +18,7 @@ from hestia.doors.reception import judge, receive_head, receive_target, stand
 from hestia.doors.shared import Arriving
 from hestia.h1.grammar import BadMessage
 from hestia.h1.request import RequestHead, find_request_line, renew
+from hestia.h1.seam import Seam, find_seam
 from hestia.relay.exchange import Exchange
 from hestia.rules.admission import FREE, LOGIN, Verdict
 from hestia.rules.no_wake import PLAIN, Asleep
@@ -38,7 +39,7 @@ MOST_REFUSED: Final = 32
 class Front(Dispatching):
     """Cuts messages from the bytes of its connection, and answers or relays each."""
 
-    __slots__ = ("block", "choice", "head", "lines", "method", "name", "router", "target")
+    __slots__ = ("block", "choice", "head", "line", "method", "name", "router", "seam", "target")
 
     choice: Choice[Relayed]
 
@@ -46,7 +47,8 @@ class Front(Dispatching):
         super().__init__(shared, door, secure=secure)
         self.head: RequestHead | None = None  # of the last block, which clients repeat
         self.block = b""
-        self.lines: list[bytes] = []
+        self.seam: Seam | None = None  # of `head`: the one line that changed last time
+        self.line = b""  # the last request line, while `target` is its target as it came
         self.method = b""  # of the last target that was checked
         self.target = b""
         self.router: Router[Relayed] | None = None  # that `choice` was made by, for that target and this host
@@ -120,7 +122,7 @@ class Front(Dispatching):
                 return
         method, head = b"", None
         try:
-            found = find_request_line(data, shared.limits.header_bytes)
+            found = self._request_line(data)
             if found is None:
                 self._wait_for_more(data)
                 return
@@ -133,17 +135,17 @@ class Front(Dispatching):
                 or minor != head.minor
                 or not self.standing.holds(shared.guard, monotonic())
             ):
-                self.head = None
+                self.head = head = None
                 head = receive_head(block, minor, self)
                 self.standing = stand(head, block, self)
                 self.head = head
                 self.block = block
-                self.lines = block.split(b"\r\n")
+                self.seam = None
             if target != self.target or method != self.method:
-                self.target, self.router = b"", None
+                self.target, self.line, self.router = b"", b"", None
                 received = receive_target(method, target, head)
                 if received == target:  # origin-form: nothing of it depends on the head
-                    self.target, self.method = target, method
+                    self.target, self.method, self.line = target, method, data[:begin]
                 target = received
         except BadMessage as mistake:
             self._refuse(Refusal("bad_request", str(mistake)), head, method=method)
@@ -157,14 +159,26 @@ class Front(Dispatching):
         self.begun = self.fresh = False
         self._route(data, end, method, target, head)
 
+    def _request_line(self, data: bytes) -> tuple[bytes, bytes, bytes, int, int] | None:
+        """As `find_request_line`; a line that comes again is not read again."""
+        longest = self.shared.limits.header_bytes
+        if self.line and data.startswith(self.line):
+            begin = len(self.line)
+            end = data.find(b"\r\n\r\n", begin - 2)
+            if 0 <= end <= longest - 4:
+                return self.method, self.target, self.line[-3:-2], begin, end + 4
+        return find_request_line(data, longest)
+
     def _renewed(self, head: RequestHead, block: bytes) -> bool:
         """Whether the head of the last block could be made this block's."""
-        lines = block.split(b"\r\n")
         if head.cross_for is not None and head.cross_for[0].crossing.replaced:
             head.cross_for = None  # a line that crossed may be the place's own, with the same words
-        if not renew(head, self.lines, lines):
-            return False
-        self.block, self.lines = block, lines
+        if self.seam is None or not self.seam.renew(head, block):
+            before, lines = self.block.split(b"\r\n"), block.split(b"\r\n")
+            if not renew(head, before, lines):
+                return False
+            self.seam = find_seam(head, before, lines)
+        self.block = block
         if head.sleepy_for is not None and head.sleepy_for.reads_heads:
             head.sleepy_for = None
         return True

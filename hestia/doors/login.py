@@ -40,8 +40,11 @@ HOME: Final = "/"
 RETURN: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]{0,4095})?")
 
 STYLE: Final = PAGE_STYLE + (
-    "form{display:grid;gap:.75rem;max-width:20rem}label{display:grid;gap:.25rem}"
-    "input,button{font:inherit;padding:.5rem .6rem}"
+    "main{max-width:25rem}form{display:grid;gap:.9rem}label{display:grid;gap:.25rem;color:var(--soft)}"
+    "input,button{min-height:2.75rem;padding:.5rem .9rem;border:1px solid #8d7c72;border-radius:1.5rem;"
+    "background:var(--card);color:var(--ink);font:inherit}"
+    "button{border-color:#c2410c;background:#c2410c;color:#fff;font-weight:600;cursor:pointer}"
+    ":focus-visible{outline:3px solid #e8590c;outline-offset:2px}"
 )
 CONTENT_SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "

@@ -82,7 +82,7 @@ def stand(head: RequestHead, block: bytes, front: Front) -> Standing:
     key, header = guard.ring.identify(head.named) if guard.ring.keys else (None, b"")
     if key is not None:
         head.fields = [line for line in head.fields if line[: len(header) + 1].lower() != header + b":"]
-    session = _take_session(head, sessions) if guard.on and b"cookie:" in lowered else None
+    session = take_session(head, sessions) if guard.on and b"cookie:" in lowered else None
     site = head.header(b"sec-fetch-site") if b"sec-fetch-site:" in lowered else None
     standing = guard.stand(head, key, session if key is None else None, site)
     who = key.name if key is not None else session.who if session is not None else ""
@@ -93,7 +93,7 @@ def stand(head: RequestHead, block: bytes, front: Front) -> Standing:
     return standing
 
 
-def _take_session(head: RequestHead, sessions: Sessions) -> Session | None:
+def take_session(head: RequestHead, sessions: Sessions) -> Session | None:
     tokens, fields = [], []
     for line in head.fields:
         if line[:7].lower() == b"cookie:":
@@ -171,7 +171,7 @@ def refuse(
         service=service,
         request_id=request_id.decode("ascii"),
         keep_alive=keep,
-        head=method == b"HEAD",
+        head=method == b"HEAD" and not (head is not None and head.dispatched),  # its client sent a POST
         navigation=page,
         origin=origin.decode("latin-1") if origin is not None else None,
         cors_origins=cors_origins,

@@ -27,7 +27,7 @@ MOST_RENEWED = 4
 class AnswerHead:
     """What an upstream's head says. `lines` begins with the status line; `mapped` says which lines name an origin."""
 
-    __slots__ = ("accel", "events", "keep", "length", "lines", "mapped", "status", "upgrade")
+    __slots__ = ("accel", "block", "events", "keep", "length", "lines", "mapped", "status", "upgrade")
 
     def __init__(self, status: int, lines: list[bytes], *, keep: bool) -> None:
         self.status = status
@@ -38,6 +38,7 @@ class AnswerHead:
         self.upgrade: bytes | None = None
         self.events = False
         self.accel = False
+        self.block = b""  # as it crosses, where that does not depend on the request
 
     def stands_alone(self) -> None:
         """It answers a HEAD whose client sent another method, and reads no body: its length is 0."""
@@ -55,22 +56,25 @@ class AnswerMemo:
     the head is read anew.
     """
 
-    __slots__ = ("answer", "lines")
+    __slots__ = ("answer", "head", "lines")
 
     def __init__(self) -> None:
+        self.head = b""
         self.lines: list[bytes] = []
         self.answer: AnswerHead | None = None
 
     def read(self, head: bytes) -> AnswerHead:
         """Raises BadMessage."""
-        lines = head.split(b"\r\n")
         answer = self.answer
-        if answer is not None and (lines == self.lines or renew(answer, self.lines, lines)):
-            self.lines = lines
+        if answer is not None and head == self.head:
             return answer
-        answer = read_answer_head(head)
-        plain = answer.mapped is None and not answer.events and answer.status >= OK
-        self.answer, self.lines = (answer, lines) if plain else (None, [])
+        lines = head.split(b"\r\n")
+        if answer is None or not renew(answer, self.lines, lines):
+            answer = read_answer_head(head)
+            if answer.mapped is not None or answer.events or answer.status < OK:
+                self.answer, self.head, self.lines = None, b"", []
+                return answer
+        self.answer, self.head, self.lines = answer, head, lines
         return answer
 
 
@@ -99,6 +103,7 @@ def renew(answer: AnswerHead, before: list[bytes], lines: list[bytes]) -> bool:
     for at, new in places:
         answer.lines[at] = new
     answer.length = length
+    answer.block = b""
     return True
 
 

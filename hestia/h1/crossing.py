@@ -97,12 +97,17 @@ def _forwarding(head: RequestHead, prefix: bytes, peer: bytes, *, trusted: bool)
 
 def answer_block(answer: AnswerHead, crossing: Crossing, head: RequestHead, prefix: bytes) -> bytes:
     """The answer's head for the client, without its end and without what the exchange decides (framing, id)."""
+    if answer.block:
+        return answer.block
     lines = answer.lines
     if answer.mapped is not None and crossing.rewrite:
         for at, name in answer.mapped:
             lines[at] = _mapped(lines[at], name, crossing.origins, head, prefix)
     if answer.events and not answer.accel:
         lines.append(b"X-Accel-Buffering: no")
+    elif answer.mapped is None:
+        answer.block = b"\r\n".join(lines)
+        return answer.block
     return b"\r\n".join(lines)
 
 

@@ -52,6 +52,18 @@ class Sized:
         return data, rest
 
 
+def _whole_chunks(data: bytes) -> int:
+    """Where the chunks end that are here from size to line end, and pass as they came."""
+    at = 0
+    while (line := CHUNK_LINE.match(data, at)) is not None and line[2] is None:
+        size = int(line[1], 16)
+        end = line.end() + size + LINE_END
+        if not size or data[end - LINE_END : end] != b"\r\n":
+            break
+        at = end
+    return at
+
+
 class UntilClose:
     """A body that ends with its connection, framed as chunks for a client of HTTP/1.1."""
 
@@ -91,6 +103,10 @@ class Chunked:
             self.tail = b""
         out: list[bytes] = []
         run = at = 0  # what came since `run` passes as it came
+        if not (self.left or self.in_trailers or self.decode):
+            at = _whole_chunks(data)
+            if at == len(data):
+                return data, None  # an event or some: most reads of a stream are that
         while not self.in_trailers:
             if self.left:
                 at = self._content(data, at, out)

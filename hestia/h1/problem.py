@@ -19,10 +19,17 @@ EXPOSED: Final = "X-Request-ID, Retry-After, Proxy-Status"
 """What a script of an allowed origin may read beside the body."""
 
 STYLE: Final = (
-    ":root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}"
-    "main{max-width:38rem;margin:15vh auto 0;padding:0 1.25rem}"
-    "h1{font-size:1.4rem}p{overflow-wrap:anywhere;white-space:pre-wrap}"
-    "small{opacity:.75;overflow-wrap:anywhere}"
+    ":root{color-scheme:light dark;--ground:#fbf7f2;--card:#fff;--ink:#2b2320;--soft:#6b5f58;--line:#e9dfd5}"
+    "@media (prefers-color-scheme:dark){"
+    ":root{--ground:#171311;--card:#221c19;--ink:#f3ebe5;--soft:#b3a59b;--line:#3a302b}}"
+    "*{box-sizing:border-box}"
+    "body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--ground);"
+    "color:var(--ink);font:1rem/1.5 system-ui,sans-serif}"
+    "main{width:100%;max-width:34rem;padding:2rem clamp(1.1rem,6vw,2.25rem);background:var(--card);"
+    "border:1px solid var(--line);border-top:.3rem solid #e8590c;border-radius:1.25rem}"
+    "h1{margin:0 0 .75rem;font-size:1.5rem;line-height:1.25}"
+    "p{margin:.75rem 0;overflow-wrap:anywhere;white-space:pre-wrap}"
+    "small{color:var(--soft);overflow-wrap:anywhere}"
 )
 CONTENT_SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "

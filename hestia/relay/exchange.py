@@ -83,23 +83,21 @@ class Exchange(Sending):
             self.body = Chunked(drop_trailer, decode=http10)
         else:
             self.body = UntilClose(chunks=not http10)
-        self._pass(data[end:], block)
+        self.answer_more(data[end:], block)
         self.own_time += monotonic() - came
         return True
 
-    def answer_more(self, data: bytes) -> None:
-        """More of the answer's body, or of the tunnel."""
-        if self.tunnel is not None:
-            self.bytes_out += len(data)
-            self.client.transport.write(data)
-        else:
-            self._pass(data, b"")
-
-    def _pass(self, data: bytes, block: bytes) -> None:
-        if self.body is None:
+    def answer_more(self, data: bytes, block: bytes = b"") -> None:
+        """More of the answer's body behind `block`, or of the tunnel."""
+        body = self.body
+        if body is None:
+            if self.tunnel is not None:
+                self.bytes_out += len(data)
+                if not self.client.transport.is_closing():  # uvloop raises where the client has just gone
+                    self.client.transport.write(data)
             return
         try:
-            passed, rest = self.body.feed(data)
+            passed, rest = body.feed(data)
         except BadMessage as problem:
             self.answering = not block  # the head is not out yet: there is still time for a clear error
             self.upstream_failed(str(problem))

@@ -6,12 +6,14 @@ A paused transport sees neither FIN nor RST (asyncio and uvloop, measured), so p
 import asyncio
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 GONE = select.POLLHUP | select.POLLERR
 HALF_CLOSED = getattr(select, "POLLRDHUP", 0)
 """macOS has none: there a paused client's leaving is noticed late."""
+AT_ONCE = 250
+"""So many connections are looked at before others have their turn: a fraction of a millisecond."""
 
 
 class Watched(Protocol):
@@ -43,21 +45,34 @@ class Sweep:
         while True:
             await asyncio.sleep(self.interval)
             try:
-                self.tick()
+                for _ in self.looks():
+                    await asyncio.sleep(0)  # 10,000 connections at once held everybody up for 7 ms
             except Exception as problem:  # noqa: BLE001 - the door of the sweep
                 self.failed(problem)
 
     def tick(self) -> None:
         """One look at everything."""
+        for _ in self.looks():
+            pass
+
+    def looks(self) -> Iterator[None]:
+        """The same in slices. Who has come meanwhile is looked at next time; who has left bears another look."""
         self._poll()
-        now = time.monotonic()
-        for watched in list(self.watched):
-            try:
-                watched.look(now)
-            except Exception as problem:  # noqa: BLE001 - one connection's mistake is not the others'
-                self.failed(problem)
+        all_of_them = list(self.watched)
+        for begin in range(0, len(all_of_them), AT_ONCE):
+            self._look_at(all_of_them[begin : begin + AT_ONCE])
+            yield
         for chore in self.chores:
             chore()
+
+    def _look_at(self, some: list[Watched]) -> None:
+        now = time.monotonic()
+        for watched in some:
+            try:
+                if watched in self.watched:
+                    watched.look(now)
+            except Exception as problem:  # noqa: BLE001 - one connection's mistake is not the others'
+                self.failed(problem)
 
     def _poll(self) -> None:
         if not self.paused:

@@ -45,11 +45,19 @@ class Log:
         self._access = access
         self._clock = clock
         self._second = -1
+        self._seconds = b""  # the stamp up to the second
+        self._millisecond = -1
         self._stamp = b""
         self.level = level
         self.access_wanted = False
         self._logger: Any = None
         self.set_level(level)
+
+    def follow(self, spec: LogSpec, fd: int = 2) -> None:
+        """What the configuration says now."""
+        self._console = wants_console(spec.format, fd)
+        self._access = spec.access
+        self.set_level(spec.level)
 
     def set_level(self, level: str) -> None:
         """Change what is written, at once."""
@@ -84,42 +92,46 @@ class Log:
         outcome: str,
         trace: bytes = b"",
     ) -> None:
-        """The line of one exchange, without its query. `service`, `client` and `outcome` are our own words.
+        """The line of one exchange, without its query. `service` and `outcome` are our own words.
 
         `trace` is a trace id of hex digits, or nothing.
         """
         query = path.find(b"?")
         if query >= 0:
             path = path[:query]
-        if len(path) > _PATH_SHOWN or _UNSAFE(b"%b%b%b" % (path, method, request_id)):
-            path, method, request_id = _escaped(path), _escaped(method), _escaped(request_id)
+        who = client.encode()  # of a trusted proxy's X-Forwarded-For it may be anything
+        if len(path) > _PATH_SHOWN or _UNSAFE(b"%b%b%b%b" % (path, method, request_id, who)):
+            path, method, request_id, who = _escaped(path), _escaped(method), _escaped(request_id), _escaped(who)
+        if trace:
+            trace = (b" trace_id=%b" if self._console else b',"trace_id":"%b"') % trace
         line = (_ACCESS_CONSOLE if self._console else _ACCESS_JSON) % (
             self.stamp(),
             service.encode(),
             method,
             path,
             status,
-            client.encode("ascii", "replace"),
+            who,
             request_id,
             total_s * 1e3,
             overhead_s * 1e3,
             bytes_in,
             bytes_out,
             outcome.encode(),
+            trace,
         )
-        if trace:
-            last = b" trace_id=%b\n" if self._console else b',"trace_id":"%b"}\n'
-            line = line[: -1 if self._console else -2] + last % trace
         self._write(line)
 
     def stamp(self) -> bytes:
-        """Now, as RFC 3339 in UTC with milliseconds. The part up to the second is kept while it lasts."""
-        now = self._clock()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
-        return b"%b%03dZ" % (self._stamp, int((now - second) * 1000))
+        """Now, as RFC 3339 in UTC with milliseconds. It is kept while it is the same."""
+        millisecond = int(self._clock() * 1000)
+        if millisecond != self._millisecond:
+            second, rest = divmod(millisecond, 1000)
+            if second != self._second:
+                self._second = second
+                self._seconds = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
+            self._millisecond = millisecond
+            self._stamp = b"%b%03dZ" % (self._seconds, rest)
+        return self._stamp
 
     def dropped_line(self, count: int) -> bytes:
         """What the writer says when there is room again after it had to drop lines."""
@@ -134,11 +146,11 @@ class Log:
 _ACCESS_JSON = (
     b'{"ts":"%b","level":"info","event":"request","service":"%b","method":"%b","path":"%b","status":%d,'
     b'"client":"%b","request_id":"%b","duration_ms":%.3f,"overhead_ms":%.3f,"bytes_in":%d,"bytes_out":%d,'
-    b'"outcome":"%b"}\n'
+    b'"outcome":"%b"%b}\n'
 )
 _ACCESS_CONSOLE = (
     b"%b info    request service=%b %b %b %d client=%b request_id=%b duration_ms=%.1f overhead_ms=%.3f "
-    b"bytes_in=%d bytes_out=%d outcome=%b\n"
+    b"bytes_in=%d bytes_out=%d outcome=%b%b\n"
 )
 
 

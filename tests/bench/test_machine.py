@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -45,6 +46,7 @@ def test_a_child_runs_where_it_is_told_and_is_counted_and_stopped(tmp_path):
         assert get(port, "/small") == SMALL
         assert os.sched_getaffinity(child.pid) == on
         assert child.cpu_s() > 0
+        assert child.waited_s() >= 0
         assert child.rss_mib() > 1
     finally:
         child.stop()
@@ -56,6 +58,19 @@ def test_a_child_that_ends_at_once_says_its_last_words(tmp_path):
     child = Child([sys.executable, "-c", code], cores().proxy, tmp_path / "out")
     with pytest.raises(RuntimeError, match="it ended with 1: no such option"):
         child.wait_for(free_port(), "/small")
+
+
+def test_what_wanted_a_core_that_another_had_has_waited(tmp_path):
+    on = frozenset((min(os.sched_getaffinity(0)),))
+    busy = [Child([sys.executable, "-c", "while True: pass"], on, tmp_path / "out") for _ in range(2)]
+    try:
+        until = time.monotonic() + 10
+        while not all(child.waited_s() > 0.02 for child in busy) and time.monotonic() < until:  # what is waited for
+            time.sleep(0.02)
+        assert all(child.waited_s() > 0.02 for child in busy)
+    finally:
+        for child in busy:
+            child.stop()
 
 
 def test_a_tree_begins_with_its_root():

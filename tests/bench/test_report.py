@@ -38,6 +38,13 @@ def test_a_bulk_transfer_that_is_load_bound_is_compared_by_its_cpu():
     assert [row[4] for row in lines(of, "down")[2:]] == ["2.00 by CPU", "1 by CPU"]
 
 
+@pytest.mark.parametrize(("share", "words"), ((0.05, "21.0 us"), (0.4, "21.0 us, waited 40%")))
+def test_a_core_that_others_had_stands_beside_the_cpu(share, words):
+    of = results(RPS, nginx=[2])
+    of.samples["nginx"][0] |= {"cpu_us": 21.0, "waited": share}
+    assert lines(of)[1][5] == words
+
+
 def test_peers_stand_in_their_fixed_order_and_the_scenario_is_named_once():
     rows = lines(results(RPS, caddy=[1], direct=[9], nginx=[2]))
     assert [row[1] for row in rows] == ["peer", "direct", "nginx", "caddy"]

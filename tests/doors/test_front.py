@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from tests.doors.test_choosing import until
 from tests.support.gateway import running
 from tests.support.hostile_requests import post, req
 from tests.support.tls import CERTIFICATE, KEY, client_side
@@ -47,6 +48,34 @@ async def test_what_is_remembered_of_a_connections_requests_is_never_the_last_on
                 assert (await client.answer()).body == b"GET|" + (target if at_b else target[11:]) + b"||"
             traces = [[request.get(b"x-trace") for request in upstream.requests()] for upstream in (one, two)]
             assert traces == [[b"0", b"3", b"4", b"7"], [b"1", b"2", b"5", b"6"]]
+
+
+async def test_a_look_between_a_head_and_its_body_sees_no_client_that_stands_still():
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        await client.send(post(b"Content-Length: 3"))
+        shared = gateway.gateway.shared
+        await until(lambda: any(front.exchange is not None for front in shared.fronts))
+        shared.sweep.tick()
+        await client.send(b"abc")
+        assert (await client.answer()).status == 200
+
+
+async def test_a_request_line_that_comes_again_is_no_other_line():
+    """The version and the method are each request's own, whatever the last one's line began with."""
+    async with Upstream() as upstream, running(service(upstream)) as gateway:
+        client = await gateway.dial()
+        keep = b"Connection: keep-alive"
+        for version in (b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0"):
+            await client.send(req(keep, version=version))
+            assert ((await client.answer()).get(b"connection") == b"keep-alive") is (version == b"HTTP/1.0")
+        for target in (b"/services/a/x", b"/services/a/x?q", b"/services/a/xy", b"/services/a/x"):
+            await client.send_pieces(bytes((byte,)) for byte in req(target=target))
+            assert (await client.answer()).body == b"GET|" + target[11:] + b"||"
+        await client.send(req(method=b"PUT"))
+        assert (await client.answer()).body.startswith(b"PUT|/x|")
+        await client.send(req() + req() + b"GET /services/a/x HTTP/1.1\r\nHost: localhost\nA: 1\r\n\r\n")
+        assert [(await client.answer()).status for _ in range(3)] == [200, 200, 400]
 
 
 async def test_own_pages_survive_being_cut_into_bytes():

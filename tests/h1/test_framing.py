@@ -1,6 +1,10 @@
 """Where bodies end: each case fed whole, byte by byte, in halves, and with bytes behind it."""
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hestia.h1.framing import Chunked, Sized, UntilClose, drop_trailer, refuse_trailer
 from hestia.h1.grammar import BadMessage
@@ -116,3 +120,31 @@ def test_a_body_until_close_is_framed_for_who_can_read_it():
     plain = UntilClose(chunks=False)
     assert plain.feed(b"abc") == (b"abc", None)
     assert plain.last() == b""
+
+
+CHUNKS = st.sampled_from((b"1\r\na\r\n", b"02\r\nbc\r\n", b"3\r\n\r\n1\r\n", b"1;x=1\r\nd\r\n", b"0\r\n\r\n", b"0\r\nA: 1\r\n\r\n", b"1\r\nab\r\n", b"1\r\ne\n", b"g\r\n", b"+1\r\na\r\n", b"2\r\n", b"\r\n", b"f"))
+
+
+def outcome(pieces):
+    """(what passed, what lies behind the end), or that it is malformed."""
+    body, out, rest = Chunked(refuse_trailer), b"", None
+    try:
+        for piece in pieces:
+            if rest is not None:
+                rest += piece
+            else:
+                passed, rest = body.feed(piece)
+                out += passed
+    except BadMessage:
+        return "malformed"
+    return out, rest
+
+
+@given(st.lists(CHUNKS, max_size=6).map(b"".join), st.lists(st.integers(1, 40), max_size=5))
+def test_how_chunks_are_cut_changes_nothing(data, cuts):
+    """Whole chunks of one read take a shorter way than those that come in pieces."""
+    edges = [0, *sorted(cut for cut in set(cuts) if cut < len(data)), len(data)]
+    pieces = [data[begin:end] for begin, end in pairwise(edges)]
+    in_bytes = outcome(data[at : at + 1] for at in range(len(data)))
+    assert outcome(pieces) == in_bytes
+    assert outcome([data] if data else []) == in_bytes

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hestia.doors import connection
-from hestia.relay.sweep import Sweep
+from hestia.relay.sweep import AT_ONCE, Sweep
 from tests.support.gateway import running
 from tests.support.hostile_requests import post, req
 from tests.support.wire import Upstream, reply, saying, turns
@@ -224,3 +224,23 @@ async def test_a_mistake_in_one_look_never_ends_the_sweep():
     finally:
         task.cancel()
     assert {"one connection", "a chore"} <= set(failed)
+
+
+def test_a_crowd_is_looked_at_in_slices_and_the_loop_turns_between_them():
+    sweep = Sweep(1, lambda problem: None)
+    things = [Thing() for _ in range(AT_ONCE * 3 + 1)]
+    sweep.watched.update(things)
+    seen = [sum(thing.looks for thing in things) for _ in sweep.looks()]
+    assert seen == [AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE, 3 * AT_ONCE + 1]
+
+
+def test_who_left_between_two_slices_is_not_looked_at():
+    sweep = Sweep(1, lambda problem: None)
+    things = [Thing() for _ in range(AT_ONCE + 1)]
+    sweep.watched.update(things)
+    looks = sweep.looks()
+    next(looks)
+    late = next(thing for thing in things if not thing.looks)
+    sweep.watched.discard(late)
+    list(looks)
+    assert late.looks == 0

@@ -15,8 +15,8 @@ def written(**keys):
     return Log(lines.append, clock=lambda: 1_700_000_000.25, **keys), lines
 
 
-def access(log, path=b"/api/tags?key=secret", request_id=b"r-1", method=b"GET"):
-    log.access("ollama", 200, method, path, "127.0.0.1", request_id, 0.01234, 0.0000456, 7, 8, "ok")
+def access(log, path=b"/api/tags?key=secret", request_id=b"r-1", method=b"GET", client="127.0.0.1"):
+    log.access("ollama", 200, method, path, client, request_id, 0.01234, 0.0000456, 7, 8, "ok")
 
 
 def test_an_event_is_one_json_object_a_line():
@@ -42,13 +42,14 @@ def test_the_access_line_has_no_query():
 def test_no_control_character_of_a_client_reaches_a_line(console):
     log, lines = written(console=console)
     access(log, path=NASTY, request_id=NASTY, method=NASTY)
+    access(log, client=NASTY.decode("latin-1") + '"')
     log.event("gateway.warning", detail=NASTY.decode("latin-1") + "\u202e\x85\u2028")
     for line in lines:
         text = line.decode("ascii") if not console else line.decode()
         assert text.count("\n") == 1
         assert not any(ord(each) < 32 or 127 <= ord(each) < 160 or each in "\u202e\u2028" for each in text[:-1])
     if not console:
-        assert [json.loads(line)["event"] for line in lines] == ["request", "gateway.warning"]
+        assert [json.loads(line)["event"] for line in lines] == ["request", "request", "gateway.warning"]
 
 
 def test_a_very_long_path_is_cut():
