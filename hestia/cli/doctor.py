@@ -67,6 +67,7 @@ def world_of(loaded: Loaded, environ: Mapping[str, str]) -> World:
     return World(
         config=config,
         warnings=loaded.warnings,
+        not_loaded=loaded.broken,
         source=loaded.source,
         environ=environ,
         now=time.time(),

@@ -1,5 +1,6 @@
 """Checks of the gateway itself: its addresses, files and doors."""
 
+import contextlib
 import grp
 import os
 import stat
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from hestia.cli.doctor_world import Finding, World, broken, surprise
+from hestia.doors.control_socket import CannotListen, concerns
+from hestia.roof.exposure import beyond_loopback
 from hestia.roof.listen import CannotStart, bind, wanted
-from hestia.roof.run import beyond_loopback
 from hestia.wire import MAX_SOCKET_PATH
 
 MIB: Final = 1024 * 1024
@@ -53,20 +55,13 @@ def control_socket(world: World) -> Iterator[Finding]:
     if words:
         yield broken(f"control_socket {path}: {words}")
     if config.control_group is not None:
-        yield from _group(world, config.control_group, path)
+        yield from _group(config.control_group)
+    with contextlib.suppress(CannotListen):
+        yield from map(surprise, concerns(config.control_socket, config.control_group))
 
 
-def _group(world: World, group: str, path: Path) -> Iterator[Finding]:
-    try:
-        number = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
-    except KeyError:
-        yield broken(f"control_group {group}: this machine knows no such group: groupadd {group}")
-        return
-    runtime = world.environ.get("XDG_RUNTIME_DIR")
-    if runtime and path.is_relative_to(runtime):
-        yield broken(
-            f"control_group {group} cannot enter $XDG_RUNTIME_DIR: set control_socket to a path outside {runtime}"
-        )
+def _group(group: str) -> Iterator[Finding]:
+    number = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid  # or it was a mistake already
     if os.geteuid() != 0 and number not in os.getgroups():
         yield broken(f"control_group {group}: the user of the gateway is not in it, and cannot give it the socket")
 
@@ -92,16 +87,21 @@ def paths(world: World) -> Iterator[Finding]:
 
 
 def strategies(world: World) -> Iterator[Finding]:
-    """Each file is read and compiled, not run."""
+    """Each file is read and compiled; what only its run shows is known from the configuration's."""
     folder = Path(world.config.strategies_dir) if world.config.strategies_dir else None
     if folder is None or not folder.is_dir():
         return
     if folder.stat().st_mode & stat.S_IWOTH:
         yield broken(f"strategies_dir {folder}: everybody may write there, so nothing is loaded: chmod o-w {folder}")
+    told = set()
     for file in sorted(folder.glob("*.py")):
         words = _strategy(file)
         if words:
+            told.add(str(file))
             yield broken(f"the strategy {file} does not load: {words}")
+    for words in world.not_loaded:
+        if not any(words.startswith(file) for file in told):
+            yield broken(f"a strategy does not load: {words}")
 
 
 def _strategy(file: Path) -> str | None:

@@ -114,14 +114,15 @@ def _program(world: World, name: str, cwd: str | None) -> str | None:
 
 def _docker(world: World, host: str | None) -> str | None:
     named = host or world.environ.get("DOCKER_HOST") or f"unix://{DOCKER}"
-    if not named.startswith("unix://"):
+    kind, _, where = named.partition("://")
+    address, _, port = where.rpartition(":")
+    if kind != "unix" and not (kind in {"tcp", "http", "https"} and port.isdecimal()):
         return None
-    path = named.removeprefix("unix://")
-    reason = world.reach(path)
+    reason = world.reach(where if kind == "unix" else (address.strip("[]"), int(port)))
     if reason is None:
         return None
     more = "add the gateway's user to the group docker" if "permission" in reason else "is the engine running?"
-    return f"the container engine at {path} cannot be reached: {reason}; {more}"
+    return f"the container engine at {where} cannot be reached: {reason}; {more}"
 
 
 def _semaphore(world: World) -> str | None:

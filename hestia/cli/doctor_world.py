@@ -19,6 +19,8 @@ class Finding(NamedTuple):
 class World(NamedTuple):
     config: Config
     warnings: tuple[str, ...]
+    not_loaded: tuple[str, ...]
+    """Strategies that failed when they were run, as FILE:LINE: words."""
     source: str | None
     environ: Mapping[str, str]
     now: float

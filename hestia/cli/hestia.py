@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hestia import __version__
@@ -36,7 +37,8 @@ def serve(asked: argparse.Namespace) -> int:
     loaded = load(asked.config, said)
     if loaded is None:
         return USAGE
-    return run_gateway(loaded, lambda: load_config(asked.config, os.environ, flags=said), watch=asked.watch)
+    load_again = partial(load_config, asked.config, os.environ, flags=said, strategies=False)
+    return run_gateway(loaded, load_again, watch=asked.watch)
 
 
 def check(asked: argparse.Namespace) -> int:
@@ -44,7 +46,7 @@ def check(asked: argparse.Namespace) -> int:
     loaded = load(asked.file or asked.config, {})
     if loaded is None:
         return USAGE
-    for warning in loaded.warnings:
+    for warning in (*loaded.warnings, *loaded.broken):
         print(f"warning: {warning}", file=sys.stderr)
     print(f"ok: {loaded.source or 'no configuration file, the built-in defaults'}")
     return DONE

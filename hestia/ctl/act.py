@@ -140,6 +140,8 @@ def _events(order: Order) -> int:
     with Client(order.where) as client:
         last = client.call("activity.list", params)["activity"][::-1] if params["limit"] else []
         _each(order, last, line)
+        if not last and params["limit"] and not order.asked.json:
+            words("nothing has happened yet")
         if "--follow" not in order.flags:
             return DONE
         after = {"after": str(last[-1]["id"])} if last and "id" in last[-1] else {}

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 CONNECT_S = 5.0
-ANSWER_S = 15.0
+ANSWER_S = 5.0
+LATER_S = 15.0
+HELLO = b'{"jsonrpc":"2.0","id":0,"method":"hello"}\n'
 LONGEST_LINE = 64 << 20  # beyond every answer of a gateway; whatever else answers must not fill the memory
 NO_METHOD = -32601
 NO_PARAMS = -32602
@@ -72,6 +74,8 @@ class Client:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._held = b""
         self._last = 0
+        self.answered = False
+        """It has said something: from now on silence means that it works."""
 
     def __enter__(self) -> Self:
         try:
@@ -90,17 +94,19 @@ class Client:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def call(self, method: str, params: dict[str, Any] | None = None, *, within: float | None = ANSWER_S) -> Any:
-        """The result. `within` None: as long as it takes."""
+    def call(self, method: str, params: dict[str, Any] | None = None, *, within: float | None = LATER_S) -> Any:
+        """The result. `within` None: as long as it takes. A gateway that says nothing at all is given up soon."""
         self.send(method, params or {})
         return self.answer(within)
 
     def send(self, method: str, params: dict[str, Any]) -> None:
         self._last += 1
-        line = json.dumps({"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}) + "\n"
+        line = json.dumps({"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}).encode() + b"\n"
+        if self._last == 1 and method != "hello":
+            line = HELLO + line  # answered at once, however long the other takes: so silence is told from work
         try:
             self._socket.settimeout(self._answer_s)
-            self._socket.sendall(line.encode())
+            self._socket.sendall(line)
         except TimeoutError as error:
             raise unreachable(self._where, error) from None
         except OSError:
@@ -137,11 +143,13 @@ class Client:
 
     def _said(self, within: float | None) -> dict[str, Any]:
         while True:
-            line = self._line(within)
+            bound = within if self.answered or (within is not None and within < self._answer_s) else self._answer_s
+            line = self._line(bound)
             try:
                 said = json.loads(line)
             except (ValueError, RecursionError):
                 raise self._stranger() from None
+            self.answered = True
             if isinstance(said, dict):
                 return said
 

@@ -32,7 +32,8 @@ def _run(argv: list[str]) -> int:
     try:
         asked = parse(argv)
     except Usage as error:
-        print(f"hestiactl: {error}\n`hestiactl --help` lists what there is.", file=sys.stderr)
+        more = "`hestiactl --help` lists what there is." if argv else help_text(None)
+        print(f"hestiactl: {error}\n{more}", file=sys.stderr)
         return USAGE
     if "--version" in asked.flags:
         print(f"hestiactl {__version__}")

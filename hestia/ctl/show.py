@@ -23,6 +23,7 @@ COLOURS = {
 BAR = 24
 MINUTE, HOUR, DAY = 60, 3600, 86400
 TEN = 10
+KIB = 1024
 GAP = "  "
 
 
@@ -92,7 +93,7 @@ def _are_numbers(cells: list[str]) -> bool:
 
 def pairs(rows: Iterable[tuple[str, Any]], look: Look) -> list[str]:
     """Names and values, one a line; what is not known is left out."""
-    shown = [(name, neutral(value)) for name, value in rows if value not in {None, ""}]
+    shown = [(name, neutral(value)) for name, value in rows if value is not None and value != ""]
     wide = max((len(name) for name, _ in shown), default=0)
     return [f"{look.paint(f'{name:<{wide}}', 'head')}{GAP}{look.paint(value, value)}" for name, value in shown]
 
@@ -125,8 +126,32 @@ def room(machine: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {figure(used.get(name, 0))}/{figure(whole)}" for name, whole in capacity.items())
 
 
+def moment(stamp: object) -> str:
+    """`2026-05-01T12:00:00Z`: nobody reads milliseconds."""
+    text = neutral(stamp)
+    return f"{text[:19]}Z" if text.endswith("Z") and text[19:20] == "." else text
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 start`, `2 starts`"""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def figure(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def size(value: object) -> str:
+    """`812 B`, `1.4 KiB`, `3.2 GiB`"""
+    if not isinstance(value, int | float):
+        return "-"
+    if value < KIB:
+        return f"{value:g} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        value /= KIB
+        if value < KIB or unit == "TiB":
+            break
+    return f"{value:.1f} {unit}"
 
 
 def out(lines: Iterable[str]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hestia.ctl.show import Look, bar, figure, neutral, pairs, room, span, table
+import time
+
+from hestia.ctl.settings import setting
+from hestia.ctl.show import Look, bar, counted, figure, moment, neutral, pairs, room, size, span, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +14,13 @@ if TYPE_CHECKING:
 
     Tell = Callable[[Any, Look], list[str]]
 
-SHORT_TIME = slice(11, 19)
+HOUR_S = 3600
+PHASES = {
+    "probing": "waiting for its check",
+    "waking_machine": "waking its machine",
+    "dependencies": "starting what it needs",
+    "warming": "warming up",
+}
 
 
 def services(result: Any, look: Look) -> list[str]:
@@ -31,11 +40,16 @@ def service_row(each: dict[str, Any]) -> list[Any]:
 def note(each: dict[str, Any]) -> str:
     """What is worth saying beside the state."""
     if each.get("held_until"):
-        return f"held until {each['held_until']}" if each["held_until"] != "forever" else "held"
+        return f"held until {moment(each['held_until'])}" if each["held_until"] != "forever" else "held"
     if each["state"] == "starting":
         expected = each.get("expected_start_s")
-        return (each.get("phase") or "").replace("_", " ") + (f", about {span(expected)}" if expected else "")
+        return phase(each) + (f", about {span(expected)}" if expected else "")
     return each.get("reason") or (each.get("last_error") or "" if each["state"] == "failed" else "")
+
+
+def phase(each: dict[str, Any]) -> str:
+    known = each.get("phase") or ""
+    return PHASES.get(known, known.replace("_", " "))
 
 
 def service(each: Any, look: Look) -> list[str]:
@@ -58,6 +72,10 @@ def service(each: Any, look: Look) -> list[str]:
 def _value(name: str, value: Any) -> Any:
     if name.endswith("_s"):
         return None if value is None else span(value)
+    if name in {"hot_since", "last_used", "held_until"} and value is not None:
+        return moment(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or None
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
@@ -110,12 +128,20 @@ def event_line(entry: Any, look: Look) -> str:
     took = entry.get("took_s")
     words += [f"after {span(took)}"] if took is not None else []
     rest = {name: value for name, value in entry.items() if name not in known} | (entry.get("more") or {})
-    words += [f"{name}={neutral(value)}" for name, value in rest.items() if value is not None]
+    if isinstance(rest.get("until"), float):
+        rest["until"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(rest["until"]))
+    words += [f"{name}={_said(value)}" for name, value in rest.items() if value is not None and value not in ([], {})]
     return "  ".join(words)
 
 
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{neutral(name)}:{_said(each)}" for name, each in value.items())
+    return ",".join(map(_said, value)) if isinstance(value, list) else neutral(_value("", value))
+
+
 def report(result: Any, look: Look) -> list[str]:
-    told = [f"{result['since']} to {result['until']}"]
+    told = [f"{moment(result['since'])} to {moment(result['until'])}"]
     for title in ("services", "machines"):
         rows = result.get(title) or ()
         if rows:
@@ -129,17 +155,23 @@ def report(result: Any, look: Look) -> list[str]:
 def _report_row(each: dict[str, Any], wide: int, look: Look) -> list[str]:
     hot, asleep = each["hours_hot"], each.get("hours_asleep") or 0.0
     part = hot / (hot + asleep) if hot + asleep else 0.0
-    words = [f"{neutral(each['id']):<{wide}}  {bar(part, look)} {hot:7.1f} h hot {asleep:7.1f} h asleep"]
-    words += [f"{each.get('requests', 0)} requests", f"{each.get('starts', 0)} starts"]
+    cold = _hours(each.get("hours_asleep"))
+    words = [f"{neutral(each['id']):<{wide}}  {bar(part, look)} {_hours(hot):>7} hot {cold:>7} asleep"]
+    words += [counted(each.get("requests", 0), "request"), counted(each.get("starts", 0), "start")]
     words += [f"cost {each['cost']:.2f}"] if each.get("cost") is not None else []
     words += [f"saved {each['saving']:.2f}"] if each.get("saving") is not None else []
     told = ["  ".join(words)]
     for key, says, count in (("woken_by", "woken by", "starts"), ("kept_awake_by", "kept awake by", "hours")):
         if each.get(key):
-            unit = " h" if count == "hours" else ""
-            who = ", ".join(f"{neutral(share['who'])} ({share[count]:.3g}{unit})" for share in each[key])
+            much = _hours if count == "hours" else figure
+            who = ", ".join(f"{neutral(share['who'])} ({much(share[count])})" for share in each[key])
             told.append(f"{'':<{wide}}  {says} {who}")
     return told
+
+
+def _hours(value: float | None) -> str:
+    """What is only watched is not ours to put to sleep: `-`."""
+    return span(value if value is None else value * HOUR_S)
 
 
 def machines(result: Any, look: Look) -> list[str]:
@@ -149,7 +181,11 @@ def machines(result: Any, look: Look) -> list[str]:
 
 
 def machine_row(each: dict[str, Any]) -> list[Any]:
-    return [each["id"], each.get("state"), room(each), ", ".join(each.get("holds") or ()), each.get("held_until")]
+    return [each["id"], each.get("state"), room(each), ", ".join(each.get("holds") or ()), _held(each)]
+
+
+def _held(each: dict[str, Any]) -> str | None:
+    return moment(each["held_until"]) if each.get("held_until") else None
 
 
 def machine(each: Any, look: Look) -> list[str]:
@@ -157,8 +193,39 @@ def machine(each: Any, look: Look) -> list[str]:
 
 
 def metrics(result: Any, look: Look) -> list[str]:
-    """Figures as `path  value`; the shape is the API's."""
-    return pairs(_flat("", result), look)
+    """All services as a table and the gateway's own figures; one service as `path  value`."""
+    services = result.get("services")
+    if not isinstance(services, dict):
+        return pairs(_flat("", result), look)
+    told = table(METRICS_HEAD, [_metrics_row(id_, each) for id_, each in services.items()], look)
+    rest = {name: value for name, value in result.items() if name != "services"}
+    return [*told, "", *pairs(_flat("", rest), look)] if rest else told
+
+
+METRICS_HEAD = ("SERVICE", "REQUESTS", "ERRORS", "IN", "OUT", "P50", "P99", "STARTS", "START P50")
+
+
+def _metrics_row(id_: str, each: dict[str, Any]) -> list[Any]:
+    took, start = each.get("request_seconds") or {}, each.get("start_seconds") or {}
+    starts = sum(row.get("count", 0) for row in each.get("starts") or ())
+    return [
+        id_,
+        each.get("requests", 0),
+        each.get("errors", 0),
+        size(each.get("bytes_in")),
+        size(each.get("bytes_out")),
+        _quick(took.get("p50")),
+        _quick(took.get("p99")),
+        starts,
+        _quick(start.get("p50")),
+    ]
+
+
+def _quick(seconds: Any) -> str | None:
+    """A latency: `0.3ms`, `42ms`, `1.8s`."""
+    if seconds is None or seconds >= 1:
+        return None if seconds is None else span(seconds)
+    return f"{seconds * 1000:.1f}ms" if seconds < 0.01 else f"{seconds * 1000:.0f}ms"  # noqa: PLR2004 -- two digits
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
@@ -166,11 +233,12 @@ def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
         return [row for name, each in value.items() for row in _flat(f"{path}.{name}" if path else str(name), each)]
     if isinstance(value, list):
         return [row for number, each in enumerate(value) for row in _flat(f"{path}[{number}]", each)]
-    return [(neutral(path), figure(value) if isinstance(value, int | float) else value)]
+    shown = figure(value) if isinstance(value, int | float) and not isinstance(value, bool) else _value("", value)
+    return [(neutral(path), shown)]
 
 
 def reloaded(result: Any, _: Look) -> list[str]:
-    changes = [key for key in ("added", "removed", "changed") if result.get(key)]
+    changes = [key for key in ("added", "removed", "changed", "settings") if result.get(key)]
     told = [f"{key}: {', '.join(map(neutral, result[key]))}" for key in changes]
     if result.get("needs_restart"):
         told.append(f"needs a restart: {', '.join(map(neutral, result['needs_restart']))}")
@@ -187,15 +255,9 @@ def config(result: Any, look: Look) -> list[str]:
         return table(("MATCH", "TO"), [[each["match"], each["to"]] for each in result["routes"]], look)
     return table(
         ("KEY", "VALUE", "FROM"),
-        [[each["key"], _plain(each["value"]), each["source"]] for each in result["settings"]],
+        [[each["key"], setting(each["key"], each["value"]), each["source"]] for each in result["settings"]],
         look,
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return "[" + ", ".join(str(_plain(each)) for each in value) + "]"
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else "null" if value is None else value
 
 
 def strategies(result: Any, look: Look) -> list[str]:

@@ -6,7 +6,9 @@ A caller has a bounded share of everything: bytes of a line, requests at a time,
 import asyncio
 import contextlib
 import select
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, cast
 
 from hestia.doors import control_rpc, control_socket
@@ -32,6 +34,29 @@ class Bounds(NamedTuple):
     """A caller that does not read its answers for so long is let go."""
 
 
+class Turns:
+    """Requests begin one in each turn of the loop: fifty at once would keep the relay waiting for milliseconds."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def wait(self, begin: Callable[[], None]) -> None:
+        self._waiting.append(begin)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def clear(self) -> None:
+        self._waiting.clear()
+
+    def _next(self) -> None:
+        if not self._waiting:  # the gateway ends
+            return
+        self._waiting[0]()
+        self._waiting.popleft()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
+
+
 class Control:
     """Opened once, closed once."""
 
@@ -48,6 +73,7 @@ class Control:
         self.bounds = bounds
         self.rpc = Rpc(verbs, failed)
         self.fence = Fence(failed)
+        self.turns = Turns()
         self.callers: set[Caller] = set()
         self._group = group
         self._empty = asyncio.Event()
@@ -59,11 +85,12 @@ class Control:
         self._listening = control_socket.listen(self.path, self._group)
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_unix_server(lambda: Caller(self), sock=self._listening.socket)
+            # asyncio takes as many callers in one turn as its `backlog` says: each costs a tenth of a millisecond
+            self._server = await loop.create_unix_server(lambda: Caller(self), sock=self._listening.socket, backlog=1)
         except BaseException:
             self._listening.close()
             raise
-        self._listening.socket.listen(control_socket.BACKLOG)  # asyncio made the kernel's queue 100 long
+        self._listening.socket.listen(control_socket.BACKLOG)  # the kernel's queue is another matter
         return self._listening.warnings
 
     async def close(self) -> None:
@@ -74,6 +101,7 @@ class Control:
         self._server = self._listening = None
         server.close()
         await self.fence.close()
+        self.turns.clear()
         for caller in list(self.callers):
             caller.let_go()
         if self.callers:
@@ -204,7 +232,7 @@ class Caller(asyncio.Protocol):
         """Begin what is waiting, as far as this caller's share goes."""
         while self._todo and self._running < self.control.bounds.at_once and not self.transport.is_closing():
             self._running += 1
-            self._spawn(self._todo.pop(0))
+            self.control.turns.wait(partial(self._begin, self._todo.pop(0)))
         if self._ended and not self._busy:
             self.transport.close()
             return
@@ -223,10 +251,12 @@ class Caller(asyncio.Protocol):
             self.transport.resume_reading()
             self._watch()
 
-    def _spawn(self, line: bytes) -> None:
+    def _begin(self, line: bytes) -> None:
         task = self.control.fence.spawn(self._work(line))
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        if self.transport.is_closing():  # whoever left meanwhile is obeyed all the same, but nothing is waited for
+            asyncio.get_running_loop().call_soon(task.cancel)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -261,6 +291,8 @@ class Caller(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self.transport.write(line)
+        if self._writable.is_set():
+            return
         try:
             async with asyncio.timeout(self.control.bounds.write_s):
                 await self._writable.wait()

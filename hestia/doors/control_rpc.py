@@ -68,10 +68,10 @@ class Rpc:
         try:
             done = await self._verbs.call(name, params)
             if isinstance(done, Stream):
-                first = msgspec.to_builtins(done.first)
+                first = msgspec.Raw(msgspec.json.encode(done.first))
                 await self._begin(Opened(id_, name, done), opened, told=told)
                 return {"jsonrpc": "2.0", "id": id_, "result": first}
-            return {"jsonrpc": "2.0", "id": id_, "result": msgspec.to_builtins(done)}
+            return {"jsonrpc": "2.0", "id": id_, "result": msgspec.Raw(msgspec.json.encode(done))}
         except UnknownVerb:
             return _error(id_, METHOD_NOT_FOUND, f"there is no method {name[:64]!r}: `hello` lists those that are")
         except Refusal as refusal:

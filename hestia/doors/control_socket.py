@@ -90,6 +90,15 @@ def listen(text: str, group: str | None) -> Listening:
     return listening
 
 
+def concerns(text: str, group: str | None) -> list[str]:
+    """What `listen` would say about the folder, as far as it is there. Raises CannotListen, as for a group's name."""
+    path, rights = Path(text), rights_of(group)
+    try:
+        return _spoken_of(path.parent, rights) if path.parent.is_dir() and not _is_ours(path) else []
+    except OSError:
+        return []
+
+
 def _folder(path: Path, rights: Rights) -> list[str]:
     """Make the folder, or tighten one that holds nothing but our files; others are left as they are, and spoken of."""
     folder = path.parent

@@ -81,7 +81,9 @@ def test_a_control_socket_that_is_a_file(world, tmp_path):
 
 
 def test_a_control_socket_whose_path_is_too_long(world):
-    only(world(control_socket=f"/tmp/{'x' * 120}"), "broken", "107 bytes")
+    made = world()  # as it lies by default; one that the file names is a mistake of the file
+    config = msgspec.structs.replace(made.config, control_socket=f"/tmp/{'x' * 120}")
+    only(made._replace(config=config), "broken", "107 bytes")
 
 
 def test_a_control_socket_in_something_that_is_no_folder(world, tmp_path):
@@ -94,9 +96,22 @@ def test_a_control_socket_where_we_may_not_write(world):
     only(world(control_socket="/usr/x.sock"), "broken", "no permission to write in /usr")
 
 
-def test_a_control_group_that_does_not_exist_or_cannot_enter(world, tmp_path):
-    only(world(control_group="no-such-group-here"), "broken", "no such group")
-    only(world(control_group=str(os.getegid()), environ={"XDG_RUNTIME_DIR": f"{tmp_path}/run"}), "broken", "a path outside")
+def test_a_control_socket_that_others_could_replace(world, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/other").touch()
+    (tmp_path / "run").chmod(0o777)
+    only(world(), "surprise", "others may write in", "chmod go-w")
+    (tmp_path / "run/other").unlink()
+    assert said(world()) == []  # it holds nothing but our files: the gateway tightens it
+
+
+def test_a_control_group_that_cannot_enter_the_folder(world, tmp_path):
+    (tmp_path / "run").mkdir(mode=0o700)
+    (tmp_path / "run/other").touch()
+    only(world(control_group=str(os.getegid())), "surprise", "the control_group cannot enter")
+
+
+def test_a_control_group_that_we_are_in_is_right(world):
     assert said(world(control_group=str(os.getegid()))) == []
 
 
@@ -139,6 +154,13 @@ def test_strategies_that_do_not_load(world, tmp_path, text, mode, words):
         assert said(made) == []
     else:
         only(made, "broken", "mine.py does not load", words)
+
+
+def test_a_strategy_that_fails_when_it_is_run(world, tmp_path):
+    folder = tmp_path / "strategies"
+    folder.mkdir()
+    (folder / "mine.py").write_text("import no_such_package_here\n\n\ndef register_strategy(registry):\n    pass\n")
+    only(world(strategies_dir=str(folder)), "broken", "a strategy does not load: ", "mine.py", "no_such_package_here")
 
 
 def test_a_strategies_folder_that_everybody_may_write(world, tmp_path):
@@ -227,6 +249,7 @@ def test_a_service_that_listens_on_loopback_only_and_is_asked_through_the_bridge
         ({"kind": "ssh", "host": "desk", "start": "x", "stop": "y"}, {"which": lambda _: None}, "`ssh`"),
         ({"kind": "docker", "container": "a"}, {"reach": lambda _: "permission denied"}, "group docker"),
         ({"kind": "docker", "container": "a", "host": "unix:///run/p.sock"}, {"reach": lambda _: "no such file or directory"}, "at /run/p.sock cannot be reached"),
+        ({"kind": "docker", "container": "a", "host": "tcp://box:2375"}, {"reach": lambda spot: None if spot != ("box", 2375) else "no answer"}, "at box:2375 cannot be reached: no answer"),
         ({"kind": "kubernetes", "deployment": "a"}, {}, "no kubeconfig"),
     ],
 )

@@ -6,10 +6,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from hestia.ctl.client import Client, Failed, Where, find
+from hestia.ctl.commands import COMMANDS
+from hestia.ctl.main import main
 from tests.support.control_server import environ, run
 
 
@@ -72,6 +75,35 @@ def test_a_gateway_that_says_nothing_is_not_answering(folder):
     with listening("c.sock"), pytest.raises(Failed, match="not answering") as caught, Client(Where("c.sock", "")) as client:
         client.call("hello", within=0.05)
     assert caught.value.code == 7
+
+
+LINES = {
+    "status": "status demo", "start": "start demo --wait", "stop": "stop demo --wait", "restart": "restart demo", "logs": "logs demo -f", "cancel": "cancel r1", "events": "events -f",
+    "machines wake": "machines wake desk", "machines sleep": "machines sleep desk", "machines hold": "machines hold desk", "keys create": "keys create x", "keys revoke": "keys revoke x",
+    "backup": "backup x.db", "__complete": "__complete services",
+}
+ASKING = [LINES.get(command.name, command.name) for command in COMMANDS if command.name != "completion"]
+
+
+@pytest.mark.parametrize("words", ASKING)
+def test_whatever_is_asked_of_a_frozen_gateway_it_is_soon_said_that_it_does_not_answer(folder, capsys, monkeypatch, words):
+    monkeypatch.setattr(Client.__init__, "__kwdefaults__", {"answer_s": 0.05})
+    monkeypatch.chdir(folder)
+    with listening("c.sock"):
+        assert main(["--socket", "c.sock", *words.split()]) == 7
+    said = capsys.readouterr()
+    assert (said.out, said.err.startswith("hestiactl: the gateway at c.sock is not answering: ")) == ("", True)
+
+
+def test_a_gateway_that_works_for_long_is_given_its_time(folder):
+    def answer(caller):
+        caller.recv(1000)
+        caller.sendall(b'{"jsonrpc":"2.0","id":0,"result":{}}\n')
+        time.sleep(0.2)
+        caller.sendall(b'{"jsonrpc":"2.0","id":1,"result":5}\n')
+
+    with listening("c.sock", answer), Client(Where("c.sock", ""), answer_s=0.1) as client:
+        assert client.call("services.restart", {"id": "demo"}, within=None) == 5
 
 
 def test_a_gateway_whose_line_is_full_is_not_answering(folder):

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from hestia.ctl.show import Look, bar, look_of, neutral, pairs, room, span, table, width
+from hestia.ctl.show import Look, bar, counted, look_of, moment, neutral, pairs, room, size, span, table, width
 
 PLAIN = Look(colours=False, fine=True)
 COLOURED = Look(colours=True, fine=True)
@@ -70,3 +70,17 @@ def test_room_is_what_is_used_of_what_there_is():
 
 def test_wide_characters_take_two_columns():
     assert (width("abc"), width("語"), width("é")) == (3, 2, 1)
+
+
+@pytest.mark.parametrize(("value", "shown"), ((None, "-"), (0, "0 B"), (1023, "1023 B"), (1434, "1.4 KiB"), (1 << 20, "1.0 MiB"), (1 << 50, "1024.0 TiB")))
+def test_sizes_are_short(value, shown):
+    assert size(value) == shown
+
+
+@pytest.mark.parametrize(("stamp", "shown"), ((None, "-"), ("2026-05-01T12:00:00.123Z", "2026-05-01T12:00:00Z"), ("2026-05-01T12:00:00Z", "2026-05-01T12:00:00Z"), ("forever", "forever")))
+def test_nobody_reads_milliseconds(stamp, shown):
+    assert moment(stamp) == shown
+
+
+def test_one_is_not_many():
+    assert [counted(number, "start") for number in (0, 1, 2)] == ["0 starts", "1 start", "2 starts"]

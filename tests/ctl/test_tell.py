@@ -13,8 +13,9 @@ PLAIN = Look(colours=False, fine=True)
     [
         ({"state": "cold"}, ""),
         ({"state": "cold", "held_until": "forever"}, "held"),
-        ({"state": "cold", "held_until": "2026-05-01T12:00:00Z"}, "held until 2026-05-01T12:00:00Z"),
-        ({"state": "starting", "phase": "waking_machine"}, "waking machine"),
+        ({"state": "cold", "held_until": "2026-05-01T12:00:00.123Z"}, "held until 2026-05-01T12:00:00Z"),
+        ({"state": "starting", "phase": "waking_machine"}, "waking its machine"),
+        ({"state": "starting", "phase": "making_room"}, "making room"),
         ({"state": "starting", "phase": "launching", "expected_start_s": 4}, "launching, about 4.0s"),
         ({"state": "failed", "last_error": "exited with code 3"}, "exited with code 3"),
         ({"state": "hot", "last_error": "exited with code 3"}, ""),
@@ -41,18 +42,46 @@ def test_an_event_keeps_what_it_does_not_know():
     assert line == "T  place.retry             a  by request  on m  reason=x\\x1b"
 
 
+def test_an_event_leaves_out_what_is_empty():
+    assert event_line({"ts": "T", "kind": "service.stopped", "service": "a", "more": {"kept_by": {}}}, PLAIN) == "T  service.stopped         a"
+
+
+def test_what_an_event_adds_reads_as_words():
+    more = {"managed": False, "kept_by": {"a": 2.5, "b\x1b": 1}, "places": ["m", "n"]}
+    assert event_line({"ts": "T", "kind": "k", "service": "a", "more": more}, PLAIN).split("  ")[-3:] == ["managed=no", "kept_by=a:2.5,b\\x1b:1", "places=m,n"]
+
+
 def test_machines_say_what_keeps_them_awake():
     lines = machines({"machines": [{"id": "desk", "state": "hot", "capacity": {"vram": 24}, "used": {"vram": 12}, "holds": ["a", "b"]}]}, PLAIN)
     assert lines[1] == "desk  hot    vram 12/24  a, b           -"
 
 
+def test_figures_of_all_services_are_a_table():
+    each = {"requests": 3, "bytes_out": 1434, "request_seconds": {"p50": 0.0003, "p99": 0.042}, "starts": [{"count": 1}, {"count": 2}], "start_seconds": {"p50": 1.75}}
+    lines = metrics({"connections": 2, "services": {"a": each, "b": {"requests": 0}}}, PLAIN)
+    assert lines[1].split() == ["a", "3", "0", "-", "1.4", "KiB", "0.3ms", "42ms", "3", "1.8s"]
+    assert lines[2].split() == ["b", "0", "0", "-", "-", "-", "-", "0", "-"]
+    assert lines[3:] == ["", "connections  2"]
+
+
+def test_an_event_says_until_when_as_a_time():
+    assert event_line({"ts": "T", "kind": "service.held", "service": "a", "more": {"until": 1795297553.07}}, PLAIN).endswith("  until=2026-11-21T21:45:53Z")
+
+
 def test_figures_are_paths():
     assert metrics({"a": {"b": [1, {"c": 2.5}]}}, PLAIN) == ["a.b[0]    1", "a.b[1].c  2.5"]
+    assert metrics({"store_failing": False}, PLAIN) == ["store_failing  no"]
 
 
 def test_a_reload_without_a_change_says_so():
     assert reloaded({"file": "x"}, PLAIN) == ["nothing changed"]
     assert reloaded({"added": ["a"], "warnings": ["w"]}, PLAIN) == ["added: a", "warning: w"]
+    assert reloaded({"settings": ["auth", "limits"]}, PLAIN) == ["settings: auth, limits"]
+
+
+def test_what_is_only_watched_never_sleeps():
+    line = report({"since": "a", "until": "b", "services": [{"id": "x", "hours_hot": 0.5, "hours_asleep": None, "requests": 1, "starts": 1}]}, PLAIN)[-1]
+    assert line.endswith("30m 0s hot       - asleep  1 request  1 start")
 
 
 def test_a_report_of_nothing_divides_by_nothing():

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from hestia.doors.control import Bounds, Control
+from hestia.doors.control_rpc import Rpc
 from hestia.doors.control_socket import CannotListen
 from hestia.doors.verbs import Verbs
 from hestia.fence import Fence
@@ -329,6 +330,57 @@ async def test_two_hundred_callers_at_once_are_all_answered(world):
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(number)) for number in range(200)]
     assert sorted(task.result() for task in tasks) == list(range(200))
+
+
+class Paced:
+    """Use-cases that write down the loop's turn in which each began."""
+
+    def __init__(self):
+        self.began = []
+        self.turn = 0
+        self._beat()
+
+    def _beat(self):
+        self.turn += 1
+        asyncio.get_running_loop().call_soon(self._beat)
+
+    async def call(self, name, given):
+        self.began.append(self.turn)
+        await asyncio.sleep(0)
+        return {}
+
+
+async def test_of_fifty_requests_one_begins_in_each_turn_of_the_loop(world):
+    world.control.rpc = Rpc(paced := Paced(), world.failures.append)
+    callers = [await world.caller() for _ in range(50)]
+    for caller in callers:
+        caller.call("hello")
+    for caller in callers:
+        assert (await caller.read())["result"] == {}
+    assert len(set(paced.began)) == 50
+
+
+async def test_a_whole_line_of_one_who_left_before_its_turn_is_obeyed(world):
+    others, leaver = await world.caller(), await world.caller()
+    for _ in range(16):
+        others.call("hello")
+    leaver.send(b'{"jsonrpc":"2.0","method":"services.stop","params":{"id":"ollama"}}\n')
+    await leaver.writer.drain()
+    leaver.close()
+    await until(lambda: any(each[:2] == ("stop", "ollama") for each in world.house.keeper.asked))
+    await until(lambda: len(world.control.callers) == 1)
+
+
+async def test_what_waits_for_its_turn_when_the_gateway_ends_is_let_go(world):
+    callers = [await world.caller() for _ in range(20)]
+    for caller in callers:
+        for id_ in range(16):
+            caller.call("hello", id_)
+    await until(lambda: world.control.turns._waiting)
+    await world.control.close()
+    for caller in callers:
+        while await caller.read() is not None:
+            pass
 
 
 async def test_one_caller_too_many_is_told_so_and_there_is_room_again(strict):
