@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run dev setup test test-engines lint types status stop lock clean bench bench-all gauntlet
+.PHONY: help run dev setup test test-engines lint types status stop lock clean bench bench-all gauntlet shots
 
 VENV ?= .venv
 PYTHON ?=
@@ -76,11 +76,18 @@ test: lint types ## lint, types and every test that needs no engine
 test-engines: setup ## the tests that need real engines or minutes; never skips
 	@$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
 
-gauntlet: export HESTIA_KILLS := 100
-gauntlet: export HESTIA_SOAK_S := 120
-gauntlet: export HESTIA_STORM := 100000
-gauntlet: setup ## 100 random kills, two minutes of chaos, 100,000 storm events
-	@$(BIN)/python -m pytest -s tests/life/test_kills.py tests/life/test_soak.py tests/core/test_storm.py $(PYTEST_ARGS)
+gauntlet: export HESTIA_KILLS ?= 100
+gauntlet: export HESTIA_STORM ?= 100000
+gauntlet: export HESTIA_FUZZ ?= 20
+gauntlet: export HESTIA_SOAK_S ?= 300
+gauntlet: export HESTIA_CROWDS ?= 5
+gauntlet: setup ## kills, storms, fuzz, every fault at once, crowds: half an hour
+	@$(BIN)/python -m pytest -s tests/life/test_kills.py tests/core/test_storm.py $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -s tests/hostile/test_fuzz_*.py $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -s -m engines -o faulthandler_timeout=1800 tests/gauntlet $(PYTEST_ARGS)
+
+shots: setup ## make the pictures of the README anew (needs chromium and the font Inter)
+	@$(BIN)/python -m tests.engines.shots
 
 bench: setup ## Hestia beside its peers, in half an hour (BENCH_ARGS=--quick: 90 s)
 	@$(BIN)/python -m bench $(BENCH_ARGS)

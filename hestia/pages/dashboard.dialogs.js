@@ -67,11 +67,11 @@ const LENGTHS = [
 /** For how long; resolves to the value of `?hold=`. */
 export const askHold = (name, requests) => {
   const group = fresh("length");
+  const last = LENGTHS.some(([value]) => value === kept.get("hold")) ? kept.get("hold") : "2h";
   const other = el("input", { type: "text", placeholder: "90m, 3h, 2d", "aria-label": "Another length", size: "9", autocomplete: "off", pattern: "[0-9.]+ *(ms|s|m|h|d)", title: "a number and s, m, h or d" });
   const own = el("input", { type: "radio", name: group, value: "own" });
   other.addEventListener("input", () => (own.checked = other.value !== ""));
-  const choices = LENGTHS.map(([value, words]) => el("label", { class: "choice" }, el("input", { type: "radio", name: group, value, checked: value === (kept.get("hold") ?? "2h") }), words));
-  if (!LENGTHS.some(([value]) => value === (kept.get("hold") ?? "2h"))) choices[1].firstChild.setAttribute("checked", "");
+  const choices = LENGTHS.map(([value, words]) => el("label", { class: "choice" }, el("input", { type: "radio", name: group, value, checked: value === last, autofocus: value === last }), words));
   const body = [
     el("p", {}, "It is stopped and stays cold; who asks for it meanwhile is told until when. Start ends the hold."),
     el("fieldset", {}, el("legend", {}, "For how long?"), choices, el("label", { class: "choice" }, own, "another length:"), other),

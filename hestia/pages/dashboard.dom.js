@@ -51,6 +51,9 @@ export const arrange = (parent, children) => {
   if (focused && focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 };
 
+/** An amount over a bar, for a cell. */
+export const shared = () => el("span", { class: "share" }, el("span"), el("span", { class: "track" }, el("span", { class: "fill" })));
+
 let numbers = 0;
 export const fresh = (word) => `${word}-${(numbers += 1)}`;
 

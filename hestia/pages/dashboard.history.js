@@ -1,6 +1,6 @@
 // The last 24 hours of every service, out of the activity. No page in here: entries in, stretches of time out.
 
-import { keptBy, says } from "./dashboard.words.js";
+import { cause, keptBy, says } from "./dashboard.words.js";
 
 export const DAY_MS = 86_400_000;
 const MOST = 3000; // changes of one service that are kept
@@ -32,7 +32,7 @@ export class History {
     if (!changes) this.of.set(entry.service, (changes = { ids: new Set(), rows: [], sorted: true }));
     if (changes.ids.has(entry.id)) return false;
     changes.ids.add(entry.id);
-    changes.rows.push({ id: entry.id, at, state: entry.kind === "service.starting" ? "starting" : entry.state, kind: entry.kind, cause: entry.cause, why: says(entry), kept: keptBy(entry) });
+    changes.rows.push({ id: entry.id, at, state: entry.kind === "service.starting" ? "starting" : entry.state, kind: entry.kind, cause: entry.cause, by: FOUND.includes(entry.cause) ? "" : entry.more?.who || cause(entry.cause), why: says(entry), kept: keptBy(entry) });
     changes.sorted = false;
     return true;
   }
@@ -58,9 +58,10 @@ export class History {
     return found;
   }
 
-  /** The last thing of this kind. */
-  last(id, kind) {
-    return this.#rows(id, Date.now()).findLast((row) => row.kind === kind) ?? null;
+  /** Who or what woke it last; nothing when it ran already. */
+  woke(id) {
+    const rows = this.of.get(id) ? this.#rows(id, Date.now()) : [];
+    return rows.findLast((row) => row.kind === "service.starting" || FOUND.includes(row.cause))?.by ?? "";
   }
 
   /** `[{from, to, state, why, kept, then}]`, oldest first, without a gap from a day ago until now. */

@@ -133,9 +133,9 @@ document.addEventListener("keydown", (event) => {
 
 // --- begin
 
-live.begin();
-activity.anew();
-activity.day().then(() => {
+live.begin().then(async () => {
+  activity.anew();
+  await activity.day();
   services.ready = true; // only now is it known that nothing has ever run
   services.update();
 });

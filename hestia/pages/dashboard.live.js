@@ -67,12 +67,15 @@ export class Live {
     return Date.now() + this.ahead;
   }
 
-  begin() {
+  /** The list of services is what people come for: all else is asked for once it could be painted. */
+  async begin() {
     this.#listen();
-    for (const what of Object.keys(EVERY)) this.refresh(what);
     setInterval(() => this.#tick(), 1000);
     addEventListener("online", () => this.again());
     document.addEventListener("visibilitychange", () => this.#seen());
+    await this.refresh("services");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const what of Object.keys(EVERY)) if (what !== "services") this.refresh(what);
   }
 
   // --- asking

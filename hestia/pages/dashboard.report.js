@@ -1,6 +1,6 @@
 // Hours asleep and what they saved; who wakes services, and who keeps them awake.
 
-import { Table, at, clean, el, kept, put } from "./dashboard.dom.js";
+import { Table, at, clean, el, kept, put, shared } from "./dashboard.dom.js";
 import { amount, hours, known, stamp, sum } from "./dashboard.words.js";
 
 export class Savings {
@@ -39,7 +39,7 @@ const table = (caption, empty) =>
     caption,
     [
       { name: caption.slice(0, -1), say: (one) => one.id, head: true },
-      { name: "Asleep", number: true, node: () => el("span", { class: "share" }, el("span", { class: "fill" }), el("span")), fresh: asleep },
+      { name: "Asleep", number: true, node: () => shared(), fresh: asleep },
       { name: "Hot", number: true, say: (one) => hours(one.hours_hot) },
       { name: "Requests", number: true, say: (one) => amount(one.requests) },
       { name: "Starts", number: true, say: (one) => amount(one.starts) },
@@ -54,8 +54,8 @@ const table = (caption, empty) =>
 const named = (rows, say) => (rows?.length ? rows.map(say).map(clean).join(", ") : "–");
 
 const asleep = (node, one) => {
-  const [fill, words] = node.children;
+  const [words, track] = node.children;
   const whole = (one.hours_asleep ?? 0) + one.hours_hot;
-  fill.style.width = `${whole && known(one.hours_asleep) ? (100 * one.hours_asleep) / whole : 0}%`;
+  track.firstChild.style.width = `${whole && known(one.hours_asleep) ? (100 * one.hours_asleep) / whole : 0}%`;
   put(words, known(one.hours_asleep) ? hours(one.hours_asleep) : "only watched");
 };

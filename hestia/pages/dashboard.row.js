@@ -7,6 +7,7 @@ import { LogTail } from "./dashboard.log.js";
 import { Timeline } from "./dashboard.timeline.js";
 import { PHASES, SIGNS, amount, bytes, clock, held, known, many, span, stamp } from "./dashboard.words.js";
 
+const KEPT = { keep_warm: "its keep_warm window", busy: "work of its own" };
 const SHOWN = 100; // stretches of the day in its table
 
 export class Row {
@@ -33,16 +34,17 @@ export class Row {
       Stop: this.#button("Stop", title, () => this.#stop()),
       Hold: this.#button("Hold", title, () => this.#hold()),
     };
-    this.detail = el("div", { class: "detail" });
-    this.more = el("details", { ontoggle: () => this.#details() }, el("summary", { "aria-describedby": title }, "Details"), this.detail);
+    this.detail = el("div", { class: "detail", hidden: true });
+    this.more = el("details", { ontoggle: () => this.#details() }, el("summary", { "aria-describedby": title }, "Details"));
     this.node = el(
       "li",
       { class: "service", tabindex: "-1", "aria-labelledby": title },
-      el("div", { class: "who" }, el("h3", { id: title }, this.open), el("p", { class: "state" }, this.sign, this.word, " ", this.since), this.why, this.bar, this.left),
+      el("div", { class: "who" }, el("div", { class: "head" }, el("h3", { id: title }, this.open), el("p", { class: "state" }, this.sign, this.word, " ", this.since)), this.why, this.bar, this.left),
       el("div", { class: "day" }, this.timeline.node),
       this.figures,
       el("div", { class: "actions" }, Object.values(this.buttons)),
       this.more,
+      this.detail,
     );
   }
 
@@ -72,10 +74,11 @@ export class Row {
     }
   }
 
+  /** Asked now: what the page knows of it may be some seconds old. */
   async #running() {
-    if (!this.status?.leases && !this.status?.waiters) return [];
-    await this.live.refresh("inflight");
-    return this.live.inflight.filter((one) => one.service === this.id);
+    if (["cold", "failed"].includes(this.status?.state)) return [];
+    const all = await this.live.ask("v1/inflight").then((said) => said.inflight, () => this.live.inflight);
+    return all.filter((one) => one.service === this.id);
   }
 
   async #stop() {
@@ -139,9 +142,11 @@ export class Row {
   }
 
   #figures(status) {
+    const woke = ["hot", "starting"].includes(status.state) && this.history.woke(this.id);
     const rate = this.live.rates?.get(this.id);
     return [
       status.machine ? `on ${status.machine}` : "",
+      woke ? `woken by ${woke}` : "",
       status.leases ? many(status.leases, "lease") : "",
       status.waiters ? `${amount(status.waiters)} waiting` : "",
       known(rate) && (rate > 0 || status.state === "hot") ? `${amount(rate)}/min` : "",
@@ -168,9 +173,9 @@ export class Row {
     if (status.held_until) said.push(held(status.held_until, now));
     if (status.state === "failed") {
       said.push(status.last_error ?? status.reason ?? "every attempt failed");
-      if (status.cooldown_s) said.push(`tried again by itself after ${span(Math.max(0, status.cooldown_s - this.#age()))}`);
+      if (status.cooldown_s) said.push(`tried again by the first request after ${span(Math.max(0, status.cooldown_s - this.#age()))}`);
     } else if (status.state === "starting") said.push([PHASES[status.phase] ?? status.phase, status.reason].filter(Boolean).join(": "));
-    else if (status.state === "hot") said.push(...this.#awake(status, now));
+    else if (status.state === "hot") said.push(...this.#awake(status));
     else if (status.state === "cold") {
       said.push(row?.why ?? status.reason ?? "");
       if (!row && status.last_error !== said.at(-1)) said.push(status.last_error);
@@ -183,18 +188,17 @@ export class Row {
   }
 
   /** Who or what keeps it awake. */
-  #awake(status, now) {
-    if (status.leases) return [`kept awake by ${many(status.leases, "lease")}`];
+  #awake(status) {
+    const kept = (status.kept_by ?? []).map((one) => KEPT[one] ?? one);
+    if (status.leases) return [`kept awake by ${[many(status.leases, "lease"), ...kept].join(", ")}`];
     if (!known(status.idle_timeout_s)) return ["only watched: Hestia neither starts nor stops it"];
     if (!status.managed) return ["ran already: it is not stopped when idle"];
     if (status.idle_timeout_s === 0) return ["no idle timeout: it stays awake"];
     if (!known(status.idle_for_s)) return [];
     const idle = status.idle_for_s + this.#age();
     const left = status.idle_timeout_s - idle;
-    const busy = this.history.last(this.id, "service.busy");
-    if (left > 0) return [`idle for ${span(Math.round(idle))}, sleeps in ${span(Math.round(left))}`];
-    if (busy && now - busy.at < 120_000) return ["kept awake: it works without a request"];
-    return [`idle for ${span(Math.round(idle))}, kept awake by its keep_warm window or a service that needs it`];
+    const next = kept.length ? `kept awake by ${kept.join(", ")}` : left > 0 ? `sleeps in ${span(Math.round(left))}` : "about to sleep";
+    return [`idle for ${span(Math.round(idle))}, ${next}`];
   }
 
   #progress(status, gone) {
@@ -223,6 +227,7 @@ export class Row {
   // --- details, made when they are first opened
 
   #details() {
+    show(this.detail, this.more.open);
     if (!this.more.open) return this.log?.stop();
     if (!this.days) this.#build();
     this.#tell();

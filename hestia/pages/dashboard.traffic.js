@@ -1,7 +1,7 @@
 // What goes through: the figures at a glance, the requests in flight, and what each service took.
 
 import { askCancel, complain } from "./dashboard.dialogs.js";
-import { Table, at, el, put } from "./dashboard.dom.js";
+import { Table, at, el, put, shared } from "./dashboard.dom.js";
 import { address } from "./dashboard.live.js";
 import { amount, bytes, known, many, span, stamp, sum } from "./dashboard.words.js";
 
@@ -73,7 +73,7 @@ export class Traffic {
       "Traffic of each service",
       [
         { name: "Service", say: (one) => one.id, head: true },
-        { name: "Requests", number: true, node: () => el("span", { class: "share" }, el("span", { class: "fill" }), el("span")), fresh: (node, one) => this.#share(node, one) },
+        { name: "Requests", number: true, node: () => shared(), fresh: (node, one) => this.#share(node, one) },
         figure("A minute", (one) => amount(this.live.rates?.get(one.id))),
         figure("Errors", (one) => amount(one.errors)),
         figure("Time p50", (one) => spread(one.request_seconds, "p50")),
@@ -90,8 +90,8 @@ export class Traffic {
   }
 
   #share(node, one) {
-    const [fill, words] = node.children;
-    fill.style.width = `${this.most ? (100 * one.requests) / this.most : 0}%`;
+    const [words, track] = node.children;
+    track.firstChild.style.width = `${this.most ? (100 * one.requests) / this.most : 0}%`;
     put(words, amount(one.requests));
   }
 

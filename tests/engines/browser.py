@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import time
 from base64 import b64decode
@@ -22,8 +23,8 @@ def program():
 
 
 @asynccontextmanager
-async def chromium(home):
-    """A browser with a profile of its own in `home`. It reaches no other host than this one."""
+async def chromium(home, **environment):
+    """A browser with a profile of its own in `home`. It reaches no other host than this one; `*.home.test` are names of it."""
     process = await asyncio.create_subprocess_exec(
         program(),
         "--headless=new",
@@ -34,11 +35,12 @@ async def chromium(home):
         "--disable-component-update",
         "--disable-features=Translate,OptimizationHints,MediaRouter",
         "--no-first-run",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost",
+        "--host-resolver-rules=MAP *.home.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost",
         f"--user-data-dir={home}",
         "--remote-debugging-port=0",
         "about:blank",
         stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
     )
     reader = None
     try:
@@ -127,10 +129,14 @@ class Tab:
         self.session = session
         self.said = []
         self.requests = []
+        self.documents = []  # (status, header fields) of each page
 
     def heard(self, method, params):
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
+        elif method == "Network.responseReceived" and params["type"] == "Document":
+            fields = {name.lower(): value for name, value in params["response"]["headers"].items()}
+            self.documents.append((params["response"]["status"], fields))
         elif method == "Runtime.exceptionThrown":
             self.said.append(params["exceptionDetails"].get("text", "") + str(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled" and params["type"] in {"error", "warning"}:

@@ -89,8 +89,8 @@ class Clone:
             for name in sorted(set(names) - {""}):
                 if os.path.lexists(ROOT / name):
                     tar.add(ROOT / name, name, recursive=False)
-        with tarfile.open(folder / "clone.tar") as tar:
-            tar.extractall(folder, filter="data")
+        unpack = ["tar", "-x", "--no-same-permissions", "--no-same-owner", "-f", "clone.tar"]  # as a clone: by the umask
+        subprocess.run(unpack, cwd=folder, check=True, timeout=COMMAND_S)
         (folder / "clone.tar").unlink()
 
     def wheelhouse(self, python):

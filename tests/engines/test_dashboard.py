@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ async def opened(browser, double, **kw):
     tab = await browser.tab(**kw)
     await tab.go(f"{double.url}/dashboard/")
     await tab.until(f"document.getElementById('link')?.dataset.link === 'live' && {ROWS} === {len(double.services)}")
+    await tab.until("document.getElementById('about').textContent.includes(', since ')")  # the last thing that is asked
     return tab
 
 
@@ -157,10 +159,21 @@ async def test_stop_asks_about_what_is_in_flight_and_no_means_no(browser, double
     clean(tab, double)
 
 
+async def test_stop_asks_about_what_began_since_the_page_last_looked(browser, double, door):
+    double.service("ollama", state="hot", idle_for_s=1.0, readiness="ready")
+    tab = await opened(browser, double)
+    double.services["ollama"].update(leases=1)
+    double.inflight = [{"request_id": "r-1", "service": "ollama", "method": "POST", "path": "/api/chat", "state": "relaying", "since": double.stamp()}]
+    await press(tab, button("ollama", "Stop"))
+    await tab.until("document.querySelector('dialog[open]')?.innerText.includes('POST /api/chat') === true")
+    assert double.asked == []
+
+
 async def test_hold_asks_for_how_long_and_start_ends_it(browser, double, door):
     double.service("ollama")
     tab = await opened(browser, double)
     await press(tab, button("ollama", "Hold"))
+    await tab.until("document.activeElement.matches('dialog[open] :checked')")
     await press(tab, "[...document.querySelectorAll('dialog[open] label')].find((one) => one.innerText.includes('until I start it'))")
     await press(tab, in_dialog("Hold"))
     await tab.until(says("ollama", "held until somebody starts it"))
@@ -450,24 +463,50 @@ async def test_an_empty_gateway_says_what_to_do(browser, double, door):
     clean(tab, double)
 
 
-def many(double, count=50):
+def many(double, count=50, days=1):
+    """Services with so many days of activity, twenty starts a day each."""
+    entries = []
     for number in range(count):
         double.service(f"service-{number:02d}", state="hot" if number % 7 == 3 else "cold")
-        for step in range(60):
-            ago = 85000 - 1400 * step - number
+        for step in range(60 * days):
+            ago = 86400 * days - 1400 - 1430 * step - number
             state, kind = [("starting", "service.starting"), ("hot", "service.ready"), ("cold", "service.stopped")][step % 3]
-            double.tell(kind, ago=ago, quiet=True, service=f"service-{number:02d}", state=state, cause="request")
+            entries.append(double.entry(kind, ago=ago, service=f"service-{number:02d}", state=state, cause="request"))
+    double.activity = sorted(entries, key=lambda each: each["id"])
 
 
-async def test_fifty_services_are_there_within_a_second_and_can_be_found(browser, double, door):
-    double.activity = []
-    many(double)
-    tab = await browser.tab()
-    source = f"new MutationObserver((_, it) => {{ if ({ROWS} > 0) {{ window.first = performance.now(); it.disconnect(); }} }}).observe(document, {{ childList: true, subtree: true }});"
-    await tab.send("Page.addScriptToEvaluateOnNewDocument", source=source)
-    await tab.go(f"{double.url}/dashboard/")
+CLICKABLE = """
+const seen = () => {
+  const button = [...document.querySelectorAll('#rows > li:first-child .actions button')].find((one) => !one.hidden);
+  const box = button?.getBoundingClientRect();
+  const hit = box && document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2) === button;
+  if (hit && button.getAnimations({ subtree: true }).length === 0) window.clickable = performance.now();
+  else requestAnimationFrame(seen);
+};
+requestAnimationFrame(seen);
+"""
+
+
+async def first_clickable(browser, url):
+    """A tab with the page, and after how many milliseconds, as the browser counts them from the navigation's begin, its
+    first row could be clicked: the best of up to five visits without a cache, for the machine may be busy otherwise."""
+    best = 60_000
+    for _ in range(5):
+        tab = await browser.tab()
+        await tab.send("Page.addScriptToEvaluateOnNewDocument", source=CLICKABLE)
+        await tab.go(f"{url}/dashboard/")
+        await tab.until("window.clickable > 0")
+        best = min(best, await tab.look("window.clickable"))
+        if best < 1000:
+            break
+    return tab, best
+
+
+async def test_fifty_services_with_a_week_behind_them_are_there_within_a_second_and_can_be_found(browser, double, door):
+    many(double, days=7)
+    tab, milliseconds = await first_clickable(browser, double.url)
+    assert milliseconds < 1000
     await tab.until(f"{ROWS} === 50 && document.querySelectorAll('.strip rect').length > 1500")
-    assert await tab.look("window.first") < 1000
     await tab.look("(() => { const one = document.getElementById('filter'); one.value = '-31'; one.dispatchEvent(new Event('input')); })()")
     assert await tab.look(ROWS) == 1
     assert await tab.look("document.getElementById('count').textContent") == "1 of 50 services shown"
@@ -555,6 +594,8 @@ async def test_every_text_can_be_read_in_light_and_dark(browser, double, door, d
     marks = await tab.look("['hot','starting','stopping','failed'].map((state) => getComputedStyle(document.querySelector(`.is-${state}`)).fill).concat(getComputedStyle(document.querySelector('.service')).backgroundColor)")
     *fills, below = [tuple(float(part) for part in each[each.index("(") + 1 : -1].split(",")[:3]) for each in marks]
     assert all(contrast(fill, below) >= 3 for fill in fills)
+    hot, failed = fills[0], fills[-1]
+    assert contrast(hot, failed) >= 1.25, "told apart by how light they are too, not by their hue alone"
     await picture(tab, f"dashboard-{'dark' if dark else 'light'}")
     await press(tab, "document.getElementById('theme')")
     await press(tab, "document.getElementById('theme')")
@@ -608,6 +649,40 @@ async def test_every_control_has_a_name_and_every_picture_words(browser, double,
     assert nameless == []
     names = {(node["role"]["value"], node["name"]["value"]) for node in nodes if not node.get("ignored") and "name" in node}
     assert {("button", "Stop"), ("button", "Hold"), ("slider", "Last 24 hours of ollama"), ("progressbar", "Start of ollama"), ("meter", "gpu")} <= names
+
+
+async def test_landmarks_and_headings_lead_through_the_page(browser, double, door):
+    double.service("ollama")
+    tab = await opened(browser, double)
+    await tab.look("document.querySelectorAll('#rows details').forEach((one) => (one.open = true))")
+    await tab.until("document.querySelectorAll('#rows .detail table').length === 2")
+    levels = await tab.look("[...document.querySelectorAll('h1, h2, h3, h4')].filter((one) => one.checkVisibility()).map((one) => Number(one.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels)), "no level is left out"
+    assert await tab.look("['header', 'nav[aria-label]', 'main', 'footer'].every((one) => document.querySelectorAll(`body > ${one}, header > ${one}`).length === 1)")
+    regions = await tab.look("[...document.querySelectorAll('main > section')].map((one) => one.getAttribute('aria-label') ?? document.getElementById(one.getAttribute('aria-labelledby')).textContent)")
+    assert regions == ["At a glance", "Services", "Machines", "In flight", "Traffic", "Savings", "Activity", "Routes and strategies"]
+    links = await tab.look("[...document.querySelectorAll('nav a, .skip')].every((one) => document.querySelector(one.getAttribute('href')) !== null)")
+    assert links
+
+
+async def test_what_is_read_aloud_changes_with_states_and_not_with_time(browser, double, door):
+    double.service("ollama", state="hot", idle_for_s=3.0, readiness="ready", hot_since=stamp(60))
+    tab = await opened(browser, double)
+    await tab.look(SPOKEN)
+    await tab.until("window.shown >= 3")
+    assert await tab.look("window.spoken") == 0
+    await press(tab, button("ollama", "Stop"))
+    await tab.until("document.getElementById('voice').textContent === 'ollama is cold'")
+
+
+SPOKEN = """
+window.spoken = window.shown = 0;
+const quiet = { childList: true, characterData: true, subtree: true };
+for (const one of document.querySelectorAll('[role=status], [role=alert], [aria-live=polite]')) new MutationObserver(() => (window.spoken += 1)).observe(one, quiet);
+new MutationObserver(() => (window.shown += 1)).observe(document.querySelector('.why'), quiet);
+"""
 
 
 async def test_without_scripts_it_says_where_else_to_look(browser, double, door):

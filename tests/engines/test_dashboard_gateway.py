@@ -2,12 +2,16 @@
 
 import asyncio
 import socket
+import sqlite3
 import sys
+import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.engines.browser import chromium
-from tests.engines.test_dashboard import button, in_dialog, press, row, says, type_
+from tests.engines.test_dashboard import ROWS, button, first_clickable, in_dialog, press, row, says, type_
 from tests.support.gateway import running
 
 pytestmark = pytest.mark.engines
@@ -148,3 +152,64 @@ async def test_with_an_address_of_its_own_the_services_are_linked_at_theirs(brow
         await tab.until(says("pages", "hot"))
         await asyncio.sleep(0)
         assert tab.said == []
+
+
+def a_week(folder, services):
+    """Twenty starts a day of each, as the gateway would have written them."""
+    now = int(time.time() * 1000)
+    steps = [("service.starting", "starting"), ("service.ready", "hot"), ("service.stopped", "cold")]
+    rows = []
+    for number, id_ in enumerate(services):
+        for step in range(7 * 60):
+            kind, state = steps[step % 3]
+            at = now - 7 * 86_400_000 + step * 1_430_000 + number * 1000
+            rows.append((at * 1000, at, now, kind, id_, 0, "local", state, "request"))
+    with closing(sqlite3.connect(Path(folder) / "hestia.db", timeout=10)) as database, database:
+        names = "id, ts, life, kind, service, place, machine, state, cause"
+        database.executemany(f"INSERT INTO activity ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+async def test_fifty_services_with_a_week_in_the_database_are_there_within_a_second(browser):
+    services = {f"service-{number:02d}": launched(0) for number in range(50)}
+    async with running(services) as gateway:
+        a_week(gateway.folder, services)
+        tab, milliseconds = await first_clickable(browser, f"http://localhost:{gateway.port}")
+        assert milliseconds < 1000
+        await tab.until(f"{ROWS} === 50 && document.querySelectorAll('.strip rect.is-hot').length > 500")
+        await press(tab, button("service-00", "Start"))
+        await tab.until(says("service-00", "hot"))
+        assert tab.said == []
+
+
+async def test_two_windows_show_the_same_at_once(browser):
+    async with running({"pages": launched(1)}) as gateway:
+        one, other = await opened(browser, gateway), await opened(browser, gateway)
+        await press(one, button("pages", "Start"))
+        for words in ("starting", "hot"):
+            await other.until(says("pages", words))
+        await press(other, button("pages", "Stop"))
+        await one.until(says("pages", "stopped: a command"))
+        assert (one.said, other.said) == ([], [])
+
+
+async def test_what_keeps_it_awake_is_told_apart(browser):
+    services = {"db": launched(0, keep_warm=["always"], idle_timeout="1s"), "app": launched(0, depends_on=["db"], idle_timeout="10m")}
+    async with running(services) as gateway:
+        tab = await opened(browser, gateway)
+        await tab.until(says("db", "kept awake by its keep_warm window"))
+        await tab.until(says("db", "woken by its keep_warm window"))
+        await press(tab, button("app", "Start"))
+        await tab.until(says("db", "kept awake by app, its keep_warm window"))
+        await tab.until(says("app", "woken by a command"))
+        await tab.until(says("app", "sleeps in"))
+
+
+async def test_routes_and_strategies_stand_there_as_they_are_loaded(browser):
+    routes = [{"match": {"path": "/special/*"}, "service": "pages"}, {"match": {"path": "/v1/*"}, "strategy": "by_model"}]
+    async with running({"pages": launched(0)}, routes=routes) as gateway:
+        tab = await opened(browser, gateway)
+        cells = "[...document.querySelectorAll('#ways table')][%d].innerText.includes(%r)"
+        await tab.until(cells % (0, "/special/*"))
+        order = await tab.look("[...document.querySelectorAll('#ways table')][0].innerText")
+        assert order.index("/special/*") < order.index("/v1/*"), "in the order in which they are tried"
+        await tab.until(cells % (1, "by_model"))

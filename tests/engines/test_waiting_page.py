@@ -14,6 +14,7 @@ from hestia.h1.request import find_request_line, read_request_head
 from hestia.rules.waiting import deed, is_retry_form, may_be_retry_form, wish
 from hestia.rules.waiting_words import WaitingView
 from tests.engines.browser import chromium
+from tests.engines.test_dashboard import CONTRAST
 
 pytestmark = pytest.mark.engines
 READY = b"<!doctype html><title>ready</title><link rel=icon href='data:,'><h1 id=real>the service</h1>"
@@ -181,6 +182,7 @@ async def test_it_fits_every_screen_with_names_and_errors_of_any_length(browser,
     await tab.until("!!document.getElementById('why')")
     assert await tab.look("document.documentElement.scrollWidth <= window.innerWidth")
     assert await tab.look("document.getElementById('again').getBoundingClientRect().height >= 44")
+    assert await tab.look(CONTRAST) == []
     await picture(tab, f"long-{width}-{'dark' if dark else 'light'}")
     clean(tab, door)
 
