@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False  # `typing` costs hestiactl a third of its start
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +28,7 @@ INTERNAL_ERROR = -32603
 REFUSED = -32000
 
 MAX_LINE = 1024 * 1024
-MAX_SOCKET_PATH = 107
+MAX_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 """Bytes of a unix socket's path that the kernel takes."""
 
 _EXITS = {

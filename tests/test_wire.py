@@ -1,6 +1,7 @@
 """The words that scripts rely on."""
 
 import math
+import socket
 
 import pytest
 
@@ -65,3 +66,13 @@ def test_beside_the_runtime_folder_the_data_folder_is_looked_at():
         "/home/me/.local/state/hestia/control.sock",
     )
     assert wire.default_sockets({}, "/home/me", "/data/") == ("/data/control.sock",)
+
+
+def test_the_longest_path_of_a_socket_is_what_the_kernel_takes(tmp_path):
+    """Linux takes 107 bytes, macOS and the BSDs 103."""
+    path = f"/tmp/{'x' * wire.MAX_SOCKET_PATH}"[: wire.MAX_SOCKET_PATH + 1]
+    with socket.socket(socket.AF_UNIX) as one:
+        with pytest.raises(OSError, match="too long"):
+            one.connect(path)
+        with pytest.raises(FileNotFoundError):
+            one.connect(path[:-1])

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from hestia.doors import api_pages, sse
 from hestia.doors.api_params import params_of
-from hestia.doors.api_routes import READ, Found, find
+from hestia.doors.api_routes import DO, READ, Found, find
+from hestia.doors.dispatching import REQUESTS
 from hestia.doors.guest import Asked
 from hestia.doors.login import Login
 from hestia.doors.openapi import description
@@ -59,6 +60,8 @@ class Api:
         if path in {"/__login", "/__logout"}:  # comes here only while auth is on
             return await self._login.answer(request)
         page = self._pages.get(path)
+        if path == REQUESTS.decode():  # all else of it is the dispatcher's (doors/dispatching)
+            return _preflight(request, DO)
         found = find(path) if page is None else None
         allow = READ if found is None else found.route.allow
         if request.method == "OPTIONS":

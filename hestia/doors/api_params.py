@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec.structs import fields
@@ -36,8 +36,8 @@ def _types(found: Found) -> dict[str, Any]:
 
 
 def _read(name: str, text: str, wanted: Any) -> Any:
-    if wanted is bool and not text:
-        return True  # `?wait`
+    if not text and (wanted is bool or bool in get_args(wanted)):
+        return True  # `?wait`, `?hold`
     try:
         return msgspec.convert(text, wanted)
     except msgspec.ValidationError:

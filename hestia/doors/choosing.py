@@ -16,7 +16,7 @@ from hestia.doors.chooser import Step
 from hestia.doors.cold import JSON, NO_STORE, cors, whole
 from hestia.doors.cold_door import Arrival, Given
 from hestia.doors.connection import CHOOSING
-from hestia.doors.intake import LONGEST_WAIT, Intake, Pledge
+from hestia.doors.intake import LONGEST_WAIT, Intake, Pledge, no_room
 from hestia.doors.reception import judge
 from hestia.h1.grammar import BadMessage
 from hestia.words.refusal import Refusal
@@ -383,5 +383,4 @@ class Choosing(Answering):
         if self.pledge is not None:
             self._settle()
         if course is not None and course.blocked_since is not None and now - course.blocked_since > LONGEST_WAIT:
-            words = f"no room within {LONGEST_WAIT:g} s for another body that has to be read (`limits.body_peek_total`)"
-            self._uncourse(Refusal("queue_full", words))
+            self._uncourse(no_room())

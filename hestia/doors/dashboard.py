@@ -17,6 +17,8 @@ from hestia.doors.verbs_answers import RouteShown
 from hestia.plugins.strategies import StrategyInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hestia.doors.guest import Asked
     from hestia.doors.session import Sessions
     from hestia.doors.verbs import Verbs
@@ -24,7 +26,13 @@ if TYPE_CHECKING:
 HOME: Final = "/dashboard/"
 ABOUT: Final = f"{HOME}about.json"
 NAME: Final = "dashboard"
-KINDS: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+KINDS: Final = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "md": "text/html",  # the docs, made into pages
+    "png": "image/png",
+}
 HEADERS: Final = {
     # Trusted Types: no text gets into the page as HTML, by whatever mistake of its script.
     "Content-Security-Policy": (
@@ -57,11 +65,11 @@ class About(Struct, frozen=True, kw_only=True):
 class Asset:
     """One file of the page. It is asked for again at each visit, and sent when it has changed."""
 
-    def __init__(self, name: str, body: bytes) -> None:
+    def __init__(self, name: str, body: bytes, headers: Mapping[str, str] = HEADERS) -> None:
         self.body = body
         kind = KINDS[name.rpartition(".")[2]]
         self.tag = f'"{sha256(body).hexdigest()[:32]}"'
-        self.headers = {**HEADERS, "Content-Type": f"{kind}; charset=utf-8", "ETag": self.tag}
+        self.headers = {**headers, "Content-Type": f"{kind}; charset=utf-8", "ETag": self.tag}
 
     async def answer(self, request: Asked) -> web.Response:
         known = request.headers.get("If-None-Match", "")

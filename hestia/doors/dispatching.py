@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from hestia.doors.chooser import Step
 from hestia.doors.choosing import Choosing, Course
 from hestia.doors.intake import Intake
+from hestia.doors.reception import take_session
 from hestia.h1.grammar import HOP_BY_HOP, BadMessage
 from hestia.h1.request import FORWARDING, read_request_head
 from hestia.h1.target import check_target
@@ -90,7 +91,8 @@ class Dispatching(Choosing):
         return head
 
     def _without_keys(self, head: RequestHead) -> None:
-        """A key of ours is no service's business, however it came here."""
+        """A key of ours and a session are no service's business, however they came here."""
+        take_session(head, self.shared.sessions)
         key, header = self.shared.guard.ring.identify(head.named)
         if key is not None:
             head.fields = [line for line in head.fields if line[: len(header) + 1].lower() != header + b":"]

@@ -29,6 +29,7 @@ from aiohttp import http, web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import BadHttpMethod
 
+from hestia.doors.intake import Kept, Room
 from hestia.doors.sse import Streams
 from hestia.h1.problem import EXPOSED, problem_body, problem_headers
 from hestia.telemetry.log import Log
@@ -108,14 +109,17 @@ class Asked(web.BaseRequest):
         if self.headers.get("Expect", "").lower() == "100-continue" and self.version >= http.HttpVersion11:
             guest.invite()
         try:
-            while True:
-                async with asyncio.timeout(limits.stall_timeout):
-                    piece = await self.content.readany()
-                if not piece:
-                    return bytes(data)
-                data += piece
-                if len(data) > most:
-                    raise _too_large(most, limits)
+            with Kept(guest.server.room) as kept:
+                while True:
+                    await kept.may_go_on()
+                    async with asyncio.timeout(limits.stall_timeout):
+                        piece = await self.content.readany()
+                    if not piece:
+                        return bytes(data)
+                    data += piece
+                    kept.take(len(piece))
+                    if len(data) > most:
+                        raise _too_large(most, limits)
         except TimeoutError:
             guest.abort()
             raise ConnectionResetError("a body stands still") from None
@@ -147,6 +151,7 @@ class Server(web.Server):
         super().__init__(self._serve, request_factory=self._asked, handler_cancellation=True)  # type: ignore[arg-type]
         self._answer = answer
         self.limits = limits
+        self.room = Room(limits.body_peek_total, limits.body_peek)
         self.tally = tally
         self.log = log
         self.cors = cors

@@ -7,17 +7,27 @@ read counts until its service has it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from hestia.h1.framing import Chunked, Sized, refuse_trailer
 from hestia.h1.request import CHUNKED
+from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
 LONGEST_WAIT: Final = 30.0
 """A body that there is no room for waits so long."""
+SMALL: Final = 8192
+"""A login and a command of the API take less: these need not wait until others' uploads have gone on."""
+
+
+class Reads(Protocol):
+    """Who reads a body. `let_in` is called when there is room for more of it."""
+
+    @property
+    def let_in(self) -> Callable[[], None]: ...
 
 
 class Room:
@@ -29,11 +39,11 @@ class Room:
         self.total = total
         self.longest = longest
         self.used = 0
-        self.reading: dict[Intake, None] = {}
-        self.line: dict[Intake, None] = {}
+        self.reading: dict[Reads, None] = {}
+        self.line: dict[Reads, None] = {}
         self._letting_in = False
 
-    def enter(self, intake: Intake) -> bool:
+    def enter(self, intake: Reads) -> bool:
         """Whether more of it may be read now. Else it is told when it may."""
         if intake not in self.reading and not self.line and self.used < self.total:
             self.reading[intake] = None
@@ -42,7 +52,7 @@ class Room:
         self.line.setdefault(intake)
         return False
 
-    def _may(self, intake: Intake) -> bool:
+    def _may(self, intake: Reads) -> bool:
         if intake in self.reading and intake is next(iter(self.reading)):
             return self.used < self.total + self.longest
         return self.used < self.total and intake in self.reading
@@ -50,7 +60,7 @@ class Room:
     def take(self, size: int) -> None:
         self.used += size
 
-    def leave(self, intake: Intake) -> None:
+    def leave(self, intake: Reads) -> None:
         """It is read no more; what was kept of it still counts."""
         self.line.pop(intake, None)
         if self.reading.pop(intake, self) is None:
@@ -122,6 +132,48 @@ class Intake:
         size, self.size = self.size, 0
         self._room.leave(self)
         return data, Pledge(self._room, size)
+
+
+class Kept:
+    """A body that is read by awaiting it (Hestia's own API). A block: what was kept is given back behind it."""
+
+    __slots__ = ("_free", "_room", "_size")
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._free = asyncio.Event()
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._room.leave(self)
+        self._room.give_back(self._size)
+
+    def let_in(self) -> None:
+        self._free.set()
+
+    def take(self, size: int) -> None:
+        self._size += size
+        self._room.take(size)
+
+    async def may_go_on(self) -> None:
+        """Returns when more of it may be read. Raises Refusal when that takes too long."""
+        if self._size < SMALL:
+            return
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                while not self._room.enter(self):
+                    await self._free.wait()
+                    self._free.clear()
+        except TimeoutError:
+            raise no_room() from None
+
+
+def no_room() -> Refusal:
+    words = f"no room within {LONGEST_WAIT:g} s for another body that has to be read (`limits.body_peek_total`)"
+    return Refusal("queue_full", words)
 
 
 class Pledge:

@@ -6,7 +6,6 @@ import itertools
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from hestia.doors.intake import Room
 from hestia.fence import Fence
 from hestia.relay.sweep import Sweep
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from hestia.doors.cold_door import ColdDoor
     from hestia.doors.connection import Connection
     from hestia.doors.guest import Server
+    from hestia.doors.intake import Room
     from hestia.doors.login import Login
     from hestia.doors.session import Sessions
     from hestia.h1.request import RequestHead
@@ -107,7 +107,7 @@ class Shared:
         self.server = server
         self.cold = cold
         self.chooser = chooser
-        self.room = Room(limits.body_peek_total, limits.body_peek)
+        self.room: Room = server.room
         self.at_door: Arriving | None = None
         self.limits = limits
         self.cors_origins = cors_origins

@@ -24,9 +24,11 @@ from hestia.doors.verbs_params import BadParams, hold_seconds, moment, seconds
 from hestia.doors.verbs_routes import routes_of
 from hestia.fence import Fence
 from hestia.rules.marks import ConfigError
+from hestia.rules.nearest import nearest
 from hestia.store.reader import Wanted
 from hestia.telemetry.bulletin import Missed
 from hestia.words.activity import Activity, Report
+from hestia.words.events import EVENTS
 from hestia.words.refusal import Refusal
 from hestia.words.status import MachineStatus, ServiceList, ServiceStatus
 
@@ -240,6 +242,9 @@ async def close_stream(items: AsyncIterator[Any]) -> None:
 
 
 async def _activity(house: House, asked: params.Entries) -> Activity:
+    if asked.kind is not None and asked.kind not in EVENTS:
+        near = nearest(asked.kind, EVENTS)
+        raise BadParams(f"nothing is of the kind {asked.kind[:64]!a}" + (f"; did you mean {near}?" if near else ""))
     now = time.time()
     wanted = Wanted(
         service=asked.service,

@@ -93,12 +93,13 @@ class Checked(Struct, frozen=True, kw_only=True):
 
 
 class Reloaded(Struct, frozen=True, kw_only=True):
-    """What a reload changed: ids of services and machines, and keys that need a restart."""
+    """What a reload changed: ids of services and machines, other keys (`settings`), and keys that need a restart."""
 
     file: str | None
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -23,11 +23,19 @@ class StoreArchive:
     """Reads over connections of its own; whatever the disk does is a Refusal with its words."""
 
     def __init__(
-        self, store: Store, reader: Reader, config: Callable[[], Config], *, wall: Callable[[], float] = time.time
+        self,
+        store: Store,
+        reader: Reader,
+        config: Callable[[], Config],
+        using: Callable[[], Mapping[str, Mapping[str, float]]],
+        *,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        """`using`: who has used each service since it became hot, and for how many seconds."""
         self._store = store
         self._reader = reader
         self._config = config
+        self._using = using
         self._wall = wall
 
     async def activity(self, wanted: Wanted, /) -> Activity:
@@ -51,7 +59,9 @@ class StoreArchive:
         if end < begin:
             raise BadParams("until lies before since")
         try:
-            return await self._reader.report(services, machines, since=begin, until=end, now=now, life=self._store.life)
+            return await self._reader.report(
+                services, machines, since=begin, until=end, now=now, life=self._store.life, using=self._using()
+            )
         except NoDisk as error:
             raise _no_disk(error) from error
 

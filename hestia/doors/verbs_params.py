@@ -1,7 +1,8 @@
 """What the use-cases take. A field that is not here is refused; durations are written as in the configuration."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -12,6 +13,8 @@ from hestia.words.refusal import Refusal
 Span = str | int | float
 Text = Annotated[str, Meta(min_length=1, max_length=4096)]
 FOREVER = float("inf")
+PLUS: Final = re.compile(r"(?<=:[0-9]{2})((?:\.[0-9]+)?) (?=[0-9]{2}:[0-9]{2}$)")
+"""A `+` that was not percent-encoded is a space by then: `12:00:00 02:00`."""
 
 
 class BadParams(Refusal):
@@ -121,7 +124,7 @@ def moment(value: str | None, key: str, now: float) -> float | None:
     except ValueError:
         pass
     try:
-        read = datetime.fromisoformat(value)
+        read = datetime.fromisoformat(PLUS.sub(r"\1+", value))
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise BadParams(f"{key} is no time such as 2026-05-01T12:00:00Z, 2026-05-01 or 2h (ago)") from None

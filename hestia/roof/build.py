@@ -18,6 +18,7 @@ from hestia.doors.control import Control
 from hestia.doors.dashboard import Dashboard
 from hestia.doors.guest import Asked, Server
 from hestia.doors.login import Login
+from hestia.doors.manual import manual
 from hestia.doors.session import Sessions
 from hestia.doors.shared import Shared
 from hestia.doors.verbs import Verbs
@@ -139,7 +140,7 @@ def build(
     gateway.rooms = rooms
     verbs = Verbs(rooms.house, shared.fence)
     own = Own(lambda: keeper.fleet.services, rooms.figures.text, __version__)
-    api = Api(verbs, own, login, Dashboard(verbs, sessions).pages)
+    api = Api(verbs, own, login, {**Dashboard(verbs, sessions).pages, **manual()})
     gateway.control = Control(config.control_socket, verbs, failed, group=config.control_group)
     return gateway
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hestia.doors.chooser import Chooser
 from hestia.doors.lists import Lists
@@ -39,23 +39,19 @@ class Choices:
         self.strategies = Strategies(folder_of(config, beside), self._tell)
         self.strategies.load()
         self.uses = Uses()
-        self.made = self.prepare(config)
+        try:
+            self.made = make_uses(config, self.strategies)
+        except UnknownStrategies as problem:
+            raise CannotStart(str(problem), usage=True) from problem
         self.lists: Lists
         self._shared: Shared
 
-    def prepare(self, config: Config, before: Made | None = None) -> Made:
-        """Changes nothing. Raises CannotStart where a strategy is named that there is not."""
-        try:
-            return make_uses(config, self.strategies, before)
-        except UnknownStrategies as problem:
-            raise CannotStart(str(problem), usage=True) from problem
-
-    async def prepare_anew(self, config: Config, before: Config) -> Made:
-        """For a reload, which may name another folder. Raises CannotStart."""
+    async def prepare(self, config: Config, before: Config) -> Made:
+        """For a reload, which may name another folder. Raises UnknownStrategies, and then nothing has changed."""
         await self.strategies.move(folder_of(config, self._beside))
         try:
-            return self.prepare(config, self.made)
-        except CannotStart:
+            return make_uses(config, self.strategies, self.made)
+        except UnknownStrategies:
             await self.stay(before)
             raise
 
@@ -100,15 +96,28 @@ def folder_of(config: Config, beside: Path) -> Path:
     return Path(config.strategies_dir) if config.strategies_dir else beside / "strategies"
 
 
-def mistakes_in(config: Config, beside: Path) -> list[tuple[tuple[str | int, ...], str]]:
-    """What is wrong with the strategies that a configuration names, each with its path."""
-    strategies = Strategies(folder_of(config, beside), lambda _note: None)
+class Looked(NamedTuple):
+    """What is wrong with the strategies that a configuration names, each with its path, and with files of theirs."""
+
+    mistakes: list[tuple[tuple[str | int, ...], str]]
+    broken: list[str]
+
+
+def look_at(config: Config, beside: Path) -> Looked:
+    """Reads the operator's strategies and takes none of them up."""
+    broken: list[str] = []
+
+    def hear(note: Note) -> None:
+        if note.kind == "strategy.broken":
+            broken.append(str(note.more["detail"]))
+
+    strategies = Strategies(folder_of(config, beside), hear)
     strategies.load()
     try:
         make_uses(config, strategies)
     except UnknownStrategies as problem:
-        return problem.mistakes
-    return []
+        return Looked([*problem.mistakes, *((("strategies_dir",), words) for words in broken)], broken)
+    return Looked([], broken)
 
 
 async def watch_strategies(strategies: Strategies) -> None:

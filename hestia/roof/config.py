@@ -11,15 +11,18 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hestia.roof.choices import mistakes_in
+from hestia.doors.control_socket import CannotListen, rights_of
+from hestia.roof.choices import look_at
 from hestia.rules.builtin import with_ollama, without_config
 from hestia.rules.checks import check
 from hestia.rules.decode import Decoder
 from hestia.rules.marks import MAX_BYTES, ConfigError, Mark, Mistake, Node, Scalar, compose
 from hestia.rules.overlay import Overlay
 from hestia.rules.paths import Path as KeyPath
+from hestia.rules.paths import quoted
 from hestia.rules.settle import settle
 from hestia.rules.substitute import Substitution
+from hestia.wire import MAX_SOCKET_PATH
 from hestia.words.renamed import RENAMED
 from hestia.words.spec import Config
 
@@ -34,13 +37,24 @@ class Loaded(NamedTuple):
     source: str | None
     marks: Mapping[KeyPath, Mark] = {}
     """Where each key was said that was said at all."""
+    broken: tuple[str, ...] = ()
+    """What is wrong with files of the operator's strategies; the gateway says so itself when it takes up the others."""
 
 
-def load(path: str | None, environ: Mapping[str, str], *, flags: Mapping[str, object] | None = None) -> Loaded:
-    """The configuration in force: --config, else $HESTIA_CONFIG, else a file in its usual place, else the defaults."""
+def load(
+    path: str | None,
+    environ: Mapping[str, str],
+    *,
+    flags: Mapping[str, object] | None = None,
+    strategies: bool = True,
+) -> Loaded:
+    """The configuration in force: --config, else $HESTIA_CONFIG, else a file in its usual place, else the defaults.
+
+    `strategies`: those that it names are looked for on disk. A gateway that runs has the last good ones itself.
+    """
     source = _found(path, environ)
     text = _read(source) if source else ""
-    return _loaded(text, source, environ, flags or {})
+    return _loaded(text, source, environ, flags or {}, strategies=strategies)
 
 
 def load_text(
@@ -62,6 +76,7 @@ def _loaded(
     flags: Mapping[str, object],
     *,
     renamed: Mapping[str, str] = RENAMED,
+    strategies: bool = True,
 ) -> Loaded:
     names = frozenset({socket.gethostname().lower()})
     composed = compose(text, source or "")
@@ -75,12 +90,16 @@ def _loaded(
     decoder = Decoder(_folders(source), home=environ.get("HOME", ""), renamed=renamed)
     decoder.mistakes += [*composed.mistakes, *substitution.mistakes, *overlay.mistakes]
     decoder.warnings += overlay.warnings
-    config = _decoded(overlay.root, decoder, names, Path(source).absolute().parent if source else Path.cwd())
+    beside = Path(source).absolute().parent if source else Path.cwd()
+    broken: list[str] = []
+    config = _decoded(overlay.root, decoder, names, environ)
+    if strategies and ("strategies_dir",) not in decoder.spoilt:
+        _strategies(config, decoder, beside, broken)
     if decoder.mistakes:
         raise ConfigError(sorted(decoder.mistakes, key=_order))
     warnings = [*_permissions(source, decoder), *sorted(decoder.warnings, key=_order)]
     found = None if empty else source
-    return Loaded(_with_folders(config, environ), tuple(map(str, warnings)), found, decoder.marks)
+    return Loaded(_with_folders(config, environ), tuple(map(str, warnings)), found, decoder.marks, tuple(broken))
 
 
 def said_at(marks: Mapping[KeyPath, Mark], path: KeyPath) -> str:
@@ -96,7 +115,12 @@ def _order(mistake: Mistake) -> tuple[bool, int, int]:
     return (mistake.mark.line == 0, mistake.mark.line, mistake.mark.column)
 
 
-def _decoded(root: Node, decoder: Decoder, names: frozenset[str], beside: Path) -> Config:
+def _decoded(
+    root: Node,
+    decoder: Decoder,
+    names: frozenset[str],
+    environ: Mapping[str, str],
+) -> Config:
     given = decoder.document(root)
     known = frozenset(service_id for service_id, said in (given.get("services") or {}).items() if said is not None)
     for service_id, said in (given.get("services") or {}).items():
@@ -109,10 +133,34 @@ def _decoded(root: Node, decoder: Decoder, names: frozenset[str], beside: Path) 
     config = settle(given)
     check(config, decoder, known, names)
     _exists(decoder)
-    if not decoder.mistakes:
-        for path, words in mistakes_in(config, beside):
-            decoder.mistake(decoder.mark_of(path), path, words)
+    _control(_with_folders(config, environ), decoder, environ)
     return config
+
+
+def _strategies(config: Config, decoder: Decoder, beside: Path, broken: list[str]) -> None:
+    looked = look_at(config, beside)
+    for path, words in looked.mistakes:
+        decoder.mistake(decoder.mark_of(path), path, words)
+    broken += looked.broken
+
+
+def _control(config: Config, decoder: Decoder, environ: Mapping[str, str]) -> None:
+    """The control socket must fit into an address, and who may use it must be able to get there."""
+    path = ("control_socket",)
+    if path in decoder.marks and len(os.fsencode(config.control_socket)) > MAX_SOCKET_PATH:
+        words = f"is too long: a unix socket's path has at most {MAX_SOCKET_PATH} bytes"
+        decoder.mistake(decoder.mark_of(path), path, words)
+    if config.control_group is None:
+        return
+    path, runtime = ("control_group",), environ.get("XDG_RUNTIME_DIR")
+    try:
+        rights_of(config.control_group)
+    except CannotListen:
+        words = f"this machine knows no such group: groupadd {quoted(config.control_group)}"
+        decoder.mistake(decoder.mark_of(path), path, words)
+    if runtime and Path(config.control_socket).is_relative_to(runtime):
+        words = f"cannot enter $XDG_RUNTIME_DIR: set `control_socket` to a path outside {runtime}"
+        decoder.warn(decoder.mark_of(path), path, words)
 
 
 def _found(path: str | None, environ: Mapping[str, str]) -> str | None:

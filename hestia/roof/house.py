@@ -68,11 +68,12 @@ def make_house(
 
     of_figures = Figures(gateway, store, bulletin, log_dropped)
     process = Process(gateway, log)
+    reader = Reader(store.path, settled)
     house = House(
         keeper=gateway.commands,
         exchanges=Exchanges(lambda: gateway.shared.fronts),
         events=bulletin,
-        archive=StoreArchive(store, Reader(store.path, settled), lambda: gateway.config),
+        archive=StoreArchive(store, reader, lambda: gateway.config, gateway.shared.users.now),
         figures=of_figures,
         settings=Settings(gateway, source, load),
         strategies=gateway.choices.strategies,
@@ -183,7 +184,7 @@ class Settings:
             loaded = await asyncio.to_thread(self._load)
         except ConfigError as error:
             return Checked(ok=False, file=self.source, mistakes=tuple(map(str, error.mistakes)))
-        return Checked(ok=True, file=loaded.source, warnings=loaded.warnings)
+        return Checked(ok=True, file=loaded.source, warnings=(*loaded.warnings, *loaded.broken))
 
     async def reload(self) -> Reloaded:
         if self._load is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from typing import TYPE_CHECKING, NamedTuple
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hestia.doors.front import Front
 from hestia.roof.listen import BACKLOG, Bound, CannotStart, Wanted, bind, bind_anew, tls_context, wanted
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # asyncio accepts so many connections a round, and without descriptors fails so often a second: not `BACKLOG` times.
 ACCEPT_AT_ONCE = 100
+# From 3.13 on the loop removes a unix socket's file; ours we remove ourselves, and a service manager's is not ours.
+OUR_FILE: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 
 class Next(NamedTuple):
@@ -105,7 +108,7 @@ class Listening:
             return Front(shared, bound.door, secure=tls is not None)
 
         if bound.path is not None:
-            server = await loop.create_unix_server(connected, sock=bound.socket, backlog=ACCEPT_AT_ONCE)
+            server = await loop.create_unix_server(connected, sock=bound.socket, backlog=ACCEPT_AT_ONCE, **OUR_FILE)
         else:
             server = await loop.create_server(
                 connected,

@@ -8,15 +8,19 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hestia.doors.verbs_answers import Reloaded
+from hestia.keeper.uses import UnknownStrategies
+from hestia.roof.exposure import warn_of_no_auth
 from hestia.roof.in_force import put_in_force, relayed_of
 from hestia.roof.listen import CannotStart
 from hestia.roof.ways import Ways
-from hestia.rules.marks import ConfigError, Mark, Mistake
+from hestia.rules.marks import ConfigError, Mark, Mistake, mark_at
+from hestia.rules.paths import shown_path
 from hestia.words.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from hestia.keeper.uses import Made
     from hestia.roof.config import Loaded
     from hestia.roof.gateway import Gateway
     from hestia.roof.systemd import Notify
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from hestia.words.spec import Config
 
 LOOK_EVERY, SETTLED_AFTER = 1.0, 0.2
+EXPOSING = frozenset({"auth", "listen", "admin_listen"})
 NEED_RESTART = ("data_dir", "control_socket", "control_group")
 
 
@@ -71,12 +76,20 @@ class Reload:
     def _reject(self, detail: str) -> None:
         self._log.event("config.rejected", "error", detail=detail)
 
+    async def _made(self, loaded: Loaded, config: Config, before: Config) -> Made:
+        """By the strategies of this gateway: of a file that is broken now the last good version counts."""
+        try:
+            return await self._gateway.choices.prepare(config, before)
+        except UnknownStrategies as problem:
+            said = [Mistake(mark_at(loaded.marks, path), shown_path(path), words) for path, words in problem.mistakes]
+            raise ConfigError(said) from problem
+
     async def _follow(self, loaded: Loaded) -> Reloaded:
         gateway, before = self._gateway, self._gateway.config
         config, stuck = _without(before, loaded.config)
         ways = Ways(config)
         ways.loop_tag = gateway.shared.loop_tag
-        made = await gateway.choices.prepare_anew(config, before)
+        made = await self._made(loaded, config, before)
         self._around.step("reload.read")
         try:
             following = gateway.listening.prepare(config)
@@ -85,6 +98,7 @@ class Reload:
             raise
         self._around.step("reload.bound")
         # From here on nothing can go wrong, and until the last line nothing waits.
+        settings = _changed(before, config)
         gateway.config = config
         gateway.marks = loaded.marks
         gateway.ways.follow(ways)
@@ -95,7 +109,7 @@ class Reload:
         put_in_force(config, gateway.keeper, gateway.shared, gateway.relayed, self._around.descriptors)
         gateway.keys.settle()
         gateway.remember(config)
-        self._log.set_level(config.log.level)
+        self._log.follow(config.log)
         gateway.shared.tally.listen(self._log.access if self._log.access_wanted else None)
         self._around.step("reload.adopted")
         await gateway.listening.follow(following)
@@ -104,13 +118,17 @@ class Reload:
             added=changes.added,
             removed=changes.removed,
             changed=changes.changed,
+            settings=settings,
             needs_restart=stuck,
         )
+        if EXPOSING.intersection(settings):
+            warn_of_no_auth(config, self._log)
         return Reloaded(
             file=loaded.source,
             added=changes.added,
             removed=changes.removed,
             changed=changes.changed,
+            settings=settings,
             needs_restart=stuck,
             warnings=loaded.warnings,
         )
@@ -148,6 +166,12 @@ def _stamp(source: str) -> tuple[int, ...] | None:
     except OSError:
         return None  # between the two steps of a replacement
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def _changed(before: Config, after: Config) -> tuple[str, ...]:
+    """The keys beside `services` and `machines`, which are told one by one."""
+    keys = (key for key in after.__struct_fields__ if key not in {"services", "machines"})
+    return tuple(key for key in keys if getattr(before, key) != getattr(after, key))
 
 
 def _without(before: Config, after: Config) -> tuple[Config, tuple[str, ...]]:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import math
 import os
 import signal
@@ -17,16 +16,14 @@ from hestia.roof import host
 from hestia.roof.build import build
 from hestia.roof.choices import watch_strategies
 from hestia.roof.config import Loaded
+from hestia.roof.exposure import warn_of_no_auth
 from hestia.roof.gateway import Gateway
 from hestia.roof.listen import CannotStart
 from hestia.roof.reload import try_to_reload, watch_file
 from hestia.roof.systemd import Notify, inherited, show_life
-from hestia.rules.addresses import TcpAddress, parse_listen
-from hestia.rules.gate import auth_is_on
 from hestia.telemetry.log import Log, capture_libraries, open_log
 from hestia.telemetry.writer import Writer
 from hestia.wire import DONE, FAILED, USAGE
-from hestia.words.spec import Config
 
 GRACE_S = 30.0
 CUT_SHORT = 128  # a shell's way: 128 and the signal's number
@@ -135,22 +132,11 @@ def _signals(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> Iterator[asyn
             loop.remove_signal_handler(number)
 
 
-def _warn_of_no_auth(config: Config, log: Log) -> None:
-    if beyond_loopback(config):
-        detail = "auth is off and an address beyond loopback is listened on: whoever can reach it may use every service"
-        log.event("gateway.warning", "error", detail=detail)
-    else:
-        log.event(
-            "gateway.warning", "warning", detail="auth is off: every program on this machine may use every service"
-        )
-
-
 def _announce(loaded: Loaded, gateway: Gateway, log: Log) -> None:
     config = gateway.config
     for detail in (*loaded.warnings, *gateway.warnings):
         log.event("gateway.warning", "warning", detail=detail)
-    if not auth_is_on(config.auth):
-        _warn_of_no_auth(config, log)
+    warn_of_no_auth(config, log)
     log.event(
         "gateway.started",
         version=__version__,
@@ -174,19 +160,3 @@ def greeting(gateway: Gateway) -> list[str]:
         base = f"http://localhost:{port}" if url in {f"http://127.0.0.1:{port}", f"http://0.0.0.0:{port}"} else url
         lines.append(f"try: curl {base}/services/{id_}/")
     return lines
-
-
-def beyond_loopback(config: Config) -> bool:
-    """Does any address take connections from other machines?"""
-    texts = [*config.listen, *config.admin_listen]
-    texts += [text for service in config.services.values() for text in service.listen]
-    addresses = [parse_listen(text) for text in texts]
-    return any(isinstance(each, TcpAddress) and not _is_loopback(each.host) for each in addresses)
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(name).is_loopback
-    return False

@@ -5,13 +5,25 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hestia.rules.addresses import collide, is_own, parse_listen
 from hestia.rules.decode import Decoder
+from hestia.rules.fill import wants
+from hestia.rules.keys import key_of
 from hestia.rules.nearest import nearest
 from hestia.rules.overlay import short_name
 from hestia.rules.paths import Path, quoted
-from hestia.words.launch_spec import DockerLaunch, HttpCall, HttpLaunch, KubernetesLaunch, Launch, can_stop
+from hestia.words.launch_spec import (
+    DockerLaunch,
+    HttpCall,
+    HttpLaunch,
+    KubernetesLaunch,
+    Launch,
+    SemaphoreLaunch,
+    can_stop,
+)
 from hestia.words.spec import Config, Place, Service
 
 SMALLEST_HEAD = 1024
+CHOSEN = frozenset({"port", "socket"})
+"""What Hestia chooses at a start, where a text asks for it."""
 LONGEST_CIRCLE = 12
 
 
@@ -106,6 +118,10 @@ class Checks:
             self._mistake((*path, "replicas"), f"asks for {service.replicas} places of {len(service.places)}")
         for index, place in enumerate(service.places):
             self._place(place, self._place_path(service, index))
+        asked = wants(service.busy.url) if service.busy is not None else frozenset()
+        for name in sorted(CHOSEN & asked - wants(*service.places)):
+            words = f"names {{{name}}}, and nothing else of the service does: no program would get it"
+            self._mistake((*path, "busy", "url"), words)
 
     def _place(self, place: Place, path: Path) -> None:
         self._named(place.machine, (*path, "machine"), "machine", self.config.machines)
@@ -131,9 +147,18 @@ class Checks:
         elif isinstance(launch, KubernetesLaunch):
             if (launch.deployment is None) == (launch.statefulset is None):
                 self._mistake(path, "needs either `deployment` or `statefulset`")
+        elif isinstance(launch, SemaphoreLaunch):
+            self._semaphore(path)
         elif isinstance(launch, HttpLaunch):
             for key, call in (("start", launch.start), ("stop", launch.stop), ("status", launch.status)):
                 self._call(call, (*path, key))
+
+    def _semaphore(self, path: Path) -> None:
+        said = self.config.semaphore
+        missing = [key for key in ("base_url", "token") if said is None or getattr(said, key) is None]
+        missing = [f"`semaphore.{key}`" for key in missing if not self._spoilt(("semaphore", key))]
+        if missing:
+            self._decoder.warn(self._decoder.mark_of(path), path, f"will not start: set {' and '.join(missing)}")
 
     def _call(self, call: HttpCall | None, path: Path) -> None:
         if call is not None and call.body is not None and call.json is not None:
@@ -210,13 +235,17 @@ class Checks:
 
     def auth(self) -> None:
         names: set[str] = set()
+        owners: dict[bytes, str] = {}
         for index, key in enumerate(self.config.auth.api_keys):
             path: Path = ("auth", "api_keys", index)
             if key.name in names:
                 self._mistake((*path, "name"), "is the name of another key too")
             names.add(key.name)
-            if (key.key is None) == (key.key_sha256 is None) and not self._spoilt(path):
-                self._mistake(path, "needs either `key` or `key_sha256`")
+            if (key.key is None) == (key.key_sha256 is None):
+                if not self._spoilt(path):
+                    self._mistake(path, "needs either `key` or `key_sha256`")
+            elif (owner := owners.setdefault(key_of(key).digest, key.name)) != key.name:
+                self._mistake(path, f"has the same key as {quoted(owner)}: give each its own")
             for number, service_id in enumerate(key.services):
                 self._named(service_id, (*path, "services", number), "service", {*self.known, "*"})
         login = self.config.auth.dashboard
@@ -230,6 +259,10 @@ class Checks:
     def limits(self) -> None:
         if self.config.limits.header_bytes < SMALLEST_HEAD:
             self._mistake(("limits", "header_bytes"), "is too small for any request: at least 1KiB")
+        if self.config.limits.body_peek_total < self.config.limits.body_peek:
+            path: Path = ("limits", "body_peek_total")
+            words = "is less than `body_peek`: no body of that size would ever find room"
+            self._decoder.warn(self._decoder.mark_of(path), path, words)
 
 
 def circles(depends: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from msgspec import Struct
 
-from hestia.rules.marks import ConfigError, Entry, Mapping, Mark, Mistake, Node, Scalar, Sequence
+from hestia.rules.marks import ConfigError, Entry, Mapping, Mark, Mistake, Node, Scalar, Sequence, mark_at
 from hestia.rules.nearest import nearest
 from hestia.rules.paths import Path, pattern_of, quoted, shown_path
 from hestia.rules.plain import plain_value
@@ -72,10 +72,7 @@ class Decoder:
         self.warnings.append(Mistake(mark, shown_path(path), words))
 
     def mark_of(self, path: Path) -> Mark:
-        """The nearest mark at or above a path."""
-        while path and path not in self.marks:
-            path = path[:-1]
-        return self.marks.get(path, Mark("configuration"))
+        return mark_at(self.marks, path)
 
     def document(self, node: Node) -> dict[str, Any]:
         """What the whole file says: a dictionary for each service, place and `defaults`, values for the rest."""
@@ -135,6 +132,7 @@ class Decoder:
             near = nearest(kind, filter(None, structs))
             hint = f"; did you mean {near}?" if near else ""
             return self.mistake(entry.node.mark, (*path, "kind"), f"must be one of {kinds}{hint}")
+        self.marks[(*path, "kind")] = entry.node.mark
         rest = {key: value for key, value in node.entries.items() if key != "kind"}
         return self._struct(structs[kind], Mapping(node.mark, rest), path)
 
@@ -251,12 +249,13 @@ class Decoder:
 
     def _milliseconds(self, node: Node, path: Path) -> Any:
         self.marks[path] = node.mark
+        said = (*path[:-1], f"{path[-1]}_ms")
         if not isinstance(node, Scalar):
-            return self.mistake(node.mark, path, f"must be one value, not a {_noun(node)}")
+            return self.mistake(node.mark, said, f"must be one value, not a {_noun(node)}")
         try:
             return milliseconds(node.text)
         except ValueError as error:
-            return self.mistake(node.mark, path, f"{'the value' if node.tainted else quoted(node.text)} {error}")
+            return self.mistake(node.mark, said, f"{'the value' if node.tainted else quoted(node.text)} {error}")
 
     def _spelt(self, struct: type[Struct], node: Mapping, path: Path) -> dict[str, tuple[Key, Entry, bool]]:
         """Every entry under the one name of its key: old names and `X_ms` are other spellings of it."""

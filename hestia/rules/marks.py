@@ -7,6 +7,7 @@ would make when written out is counted, so a file of aliases of aliases is refus
 """
 
 from collections.abc import Iterator
+from collections.abc import Mapping as AnyMapping
 from typing import Any, NamedTuple
 
 import yaml
@@ -30,6 +31,13 @@ class Mark(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+
+
+def mark_at(marks: AnyMapping[Path, Mark], path: Path) -> Mark:
+    """The nearest mark at or above a path."""
+    while path and path not in marks:
+        path = path[:-1]
+    return marks.get(path, Mark("configuration"))
 
 
 class Mistake(NamedTuple):

@@ -15,8 +15,8 @@ A gateway that ended without a word leaves hot intervals open. If the next one f
 `adoption` or `found`), it was hot in between; else it counts as hot until the last thing that the old one wrote down.
 
 Woken by: the starts, by `more.who` where the entry names somebody, else by its cause. Kept awake by: `more.kept_by` of
-its entries (who -> seconds), a minute for each time that it was found busy, and `request` for the time that requests
-took (never more than it was hot: they run side by side).
+its entries (who -> seconds) and who uses it now, a minute for each time that it was found busy, and `request` for the
+time of requests that nobody's name is known of. Nobody keeps it longer than it was hot: requests run side by side.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ TOP = 3
 HOUR = 3600.0
 BUSY_S = 60.0  # a busy service is asked again after a minute
 STARTS = {"service.starting", "machine.waking"}
+WARM, BUSY = "keep_warm", "busy"
+SHORT_S = 0.01  # names and sums are rounded
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -106,16 +108,23 @@ def report(
     until: float,
     now: float,
     life: int,
+    using: Mapping[str, Mapping[str, float]],
 ) -> Report:
-    """`moments` oldest first, with the last one of each thing from before `since`; `life` is the present gateway's."""
-    until = max(since, min(until, now))
+    """`moments` oldest first, with the last one of each thing from before `since`; `life` is the present gateway's.
+
+    `using`: who has used each service since it became hot, and for how many seconds.
+    """
+    over, until = until < now, max(since, min(until, now))
     accounts = _accounts(list(moments), since, until, life)
+    services = tuple(services)
+    if not over:
+        _name(accounts, using)
     requests: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     for row in usage:
         requests[row.service] += row.requests
-        if row.seconds:
-            accounts.setdefault(("service", row.service), _Account()).keep("request", row.seconds)
-    services = tuple(services)
+        seconds[row.service] = seconds.get(row.service, 0.0) + row.seconds
+    _of_nobody(accounts, seconds, {WARM, *(each.id for each in services)})
     of_services = tuple(
         ServiceReport(requests=requests[each.id], **_figures(each, accounts.get(("service", each.id)), since, until))
         for each in services
@@ -138,6 +147,21 @@ def report(
     )
 
 
+def _name(accounts: dict[tuple[str, str], _Account], using: Mapping[str, Mapping[str, float]]) -> None:
+    for service, names in using.items():
+        for who, seconds in names.items():
+            accounts.setdefault(("service", service), _Account()).keep(who, seconds)
+
+
+def _of_nobody(accounts: dict[tuple[str, str], _Account], seconds: Mapping[str, float], no_users: set[str]) -> None:
+    """The time of requests without what is known by name. `no_users`: names of what keeps awake without a request."""
+    for service, total in seconds.items():
+        account = accounts.setdefault(("service", service), _Account())
+        rest = total - sum(took for who, took in account.kept.items() if who not in no_users and who != BUSY)
+        if rest > SHORT_S:
+            account.keep("request", rest)
+
+
 def _accounts(moments: list[Moment], since: float, until: float, life: int) -> dict[tuple[str, str], _Account]:
     last_words: dict[int, float] = {}
     for moment in moments:
@@ -149,6 +173,8 @@ def _accounts(moments: list[Moment], since: float, until: float, life: int) -> d
             account = accounts.setdefault(key, _Account())
             if moment.state is not None:
                 account.state(moment, last_words)
+            if moment.service is not None and moment.machine is not None:
+                account.machines.add(moment.machine)
             if since <= moment.at < until:
                 _count(account, moment)
     for account in accounts.values():
@@ -166,10 +192,8 @@ def _key(moment: Moment) -> tuple[str, str] | None:
 def _count(account: _Account, moment: Moment) -> None:
     if moment.kind in STARTS:
         account.woken[str(moment.more.get("who") or moment.cause or "unknown")] += 1
-    if moment.service is not None and moment.machine is not None:
-        account.machines.add(moment.machine)
     if moment.kind == "service.busy":
-        account.keep("busy", BUSY_S)
+        account.keep(BUSY, BUSY_S)
     kept_by = moment.more.get("kept_by")
     if isinstance(kept_by, Mapping):
         for who, seconds in kept_by.items():

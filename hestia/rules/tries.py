@@ -14,6 +14,8 @@ AT_ONCE: Final = 5
 EVERY_S: Final = 30.0
 ALL_AT_ONCE: Final = 50
 ALL_EVERY_S: Final = 2.0
+HERE: Final = frozenset(("127.0.0.1", "::1"))
+"""Who sits at this machine has tries of his own: strangers must not lock him out with theirs."""
 MOST: Final = 1024
 """Addresses that are kept; a stranger with more of them meets the limit for all."""
 
@@ -30,21 +32,26 @@ class Tries:
     def take(self, address: str, now: float) -> int:
         """Begin a try: 0, or after how many seconds the next one is let in."""
         who = group(address)
-        back = max(self._by.get(who, 0.0), now)
-        wait = max(back - now - (AT_ONCE - 1) * EVERY_S, max(self._all, now) - now - (ALL_AT_ONCE - 1) * ALL_EVERY_S)
+        back, everybody = max(self._by.get(who, 0.0), now), max(self._all, now)
+        wait = back - now - (AT_ONCE - 1) * EVERY_S
+        if who not in HERE:
+            wait = max(wait, everybody - now - (ALL_AT_ONCE - 1) * ALL_EVERY_S)
         if wait > 0:
             return ceil(wait)
         self._by[who] = back + EVERY_S
         self._by.move_to_end(who)
-        self._all = max(self._all, now) + ALL_EVERY_S
+        if who not in HERE:
+            self._all = everybody + ALL_EVERY_S
         if len(self._by) > MOST:
             self._by.popitem(last=False)
         return 0
 
     def give_back(self, address: str) -> None:
         """The try was right: nothing is held against this address any more."""
-        self._by.pop(group(address), None)
-        self._all -= ALL_EVERY_S
+        who = group(address)
+        self._by.pop(who, None)
+        if who not in HERE:
+            self._all -= ALL_EVERY_S
 
 
 def group(address: str) -> str:
@@ -55,5 +62,6 @@ def group(address: str) -> str:
         return address
     if not isinstance(read, IPv6Address):
         return address
-    mapped = read.ipv4_mapped
-    return str(mapped) if mapped is not None else read.exploded[:19]
+    if read.ipv4_mapped is not None:
+        return str(read.ipv4_mapped)
+    return str(read) if read.is_loopback else read.exploded[:19]

@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,15 @@ class Reader:
         return tuple(Usage(**dict(zip(Usage.__struct_fields__, row, strict=True))) for row in rows)
 
     async def report(
-        self, services: Sequence[Thing], machines: Sequence[Thing], *, since: float, until: float, now: float, life: int
+        self,
+        services: Sequence[Thing],
+        machines: Sequence[Thing],
+        *,
+        since: float,
+        until: float,
+        now: float,
+        life: int,
+        using: Mapping[str, Mapping[str, float]],
     ) -> Report:
         """Made in a thread: over much activity it takes a second (see rules/report). Raises NoDisk."""
         used = await self.usage(since, until)
@@ -86,7 +94,7 @@ class Reader:
 
         def made() -> Report:
             found = history(self._path, since, until, things)
-            return report(found, used, services, machines, since=since, until=until, now=now, life=life)
+            return report(found, used, services, machines, since=since, until=until, now=now, life=life, using=using)
 
         try:
             return await asyncio.to_thread(made)

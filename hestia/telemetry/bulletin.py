@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
+from hestia.telemetry.tally import finer
 from hestia.words.activity import FOUND_RUNNING, Entry, entry_of, rfc3339
 from hestia.words.events import EVENTS
 from hestia.words.notes import Note
@@ -19,6 +20,7 @@ from hestia.words.notes import Note
 REMEMBERED = 1000  # entries that a listener who comes back can have again
 WAITING = 1000  # entries that wait for one slow listener, before it loses the oldest
 START_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0)
+START_MARKS = finer(START_BOUNDS)
 
 
 class EventLog(Protocol):
@@ -38,7 +40,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.starts: dict[tuple[str, str], int] = {}  # (machine, outcome: ready or failed) -> how many
-        self.start_seconds = [0] * (len(START_BOUNDS) + 1)  # one more than the bounds: slower than all of them
+        self.start_seconds = [0] * (len(START_MARKS) + 1)  # one more than the marks: slower than all of them
         self.start_seconds_sum = 0.0
         self.idle_stops = 0
         self._hot_seconds = 0.0
@@ -52,7 +54,7 @@ class Counts:
         if note.kind == "service.ready" and note.cause not in FOUND_RUNNING:
             self._started(note.machine or "", "ready")
             if note.took_s is not None:
-                self.start_seconds[bisect_left(START_BOUNDS, note.took_s)] += 1
+                self.start_seconds[bisect_left(START_MARKS, note.took_s)] += 1
                 self.start_seconds_sum += note.took_s
         elif note.kind == "service.start_failed":
             self._started(note.machine or "", "failed")

@@ -1,7 +1,7 @@
 """What was counted and measured, as JSON. Prometheus text of the same sums stands in telemetry/prometheus.
 
-A percentile is read off a histogram: it is right to its bucket, and straight lines are assumed inside one. Beyond the
-last bound it is that bound. All figures count from the gateway's start.
+A percentile is read off a histogram of fine buckets: it is right to a tenth of itself, and straight lines are assumed
+inside a bucket. Beyond the last bound it is that bound. All figures count from the gateway's start.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from hestia.telemetry.bulletin import START_BOUNDS, Counts
-from hestia.telemetry.tally import OVERHEAD_BOUNDS, REQUEST_BOUNDS, Row
+from hestia.telemetry.bulletin import START_MARKS, Counts
+from hestia.telemetry.tally import OVERHEAD_MARKS, REQUEST_MARKS, Row
 from hestia.words.status import State
 
 
@@ -118,9 +118,9 @@ def of_service(seen: Seen, row: Row) -> ServiceMetrics:
             Starts(machine=machine, outcome=outcome, count=count)
             for (machine, outcome), count in sorted(counts.starts.items())
         ),
-        request_seconds=spread(REQUEST_BOUNDS, row.seconds, row.seconds_sum),
-        overhead_seconds=spread(OVERHEAD_BOUNDS, row.overhead, row.overhead_sum),
-        start_seconds=spread(START_BOUNDS, counts.start_seconds, counts.start_seconds_sum),
+        request_seconds=spread(REQUEST_MARKS, row.seconds, row.seconds_sum),
+        overhead_seconds=spread(OVERHEAD_MARKS, row.overhead, row.overhead_sum),
+        start_seconds=spread(START_MARKS, counts.start_seconds, counts.start_seconds_sum),
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hestia.telemetry.bulletin import START_BOUNDS
 from hestia.telemetry.figures import Gauges, Seen
-from hestia.telemetry.tally import OVERHEAD_BOUNDS, REQUEST_BOUNDS, Row
+from hestia.telemetry.tally import OVERHEAD_BOUNDS, REQUEST_BOUNDS, Row, coarser
 from hestia.words.status import STATES, MachineStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -66,18 +66,18 @@ def text(
         "hestia_request_seconds": _histograms(
             "hestia_request_seconds",
             REQUEST_BOUNDS,
-            [(id_, row.seconds, row.seconds_sum) for id_, row in named.items()],
+            [(id_, coarser(row.seconds), row.seconds_sum) for id_, row in named.items()],
         ),
         "hestia_overhead_seconds": _histograms(
             "hestia_overhead_seconds",
             OVERHEAD_BOUNDS,
-            [(id_, row.overhead, row.overhead_sum) for id_, row in named.items()],
+            [(id_, coarser(row.overhead), row.overhead_sum) for id_, row in named.items()],
         ),
         "hestia_bytes_total": _bytes(named),
         "hestia_start_seconds": _histograms(
             "hestia_start_seconds",
             START_BOUNDS,
-            [(each.id, each.counts.start_seconds, each.counts.start_seconds_sum) for each in services],
+            [(each.id, coarser(each.counts.start_seconds), each.counts.start_seconds_sum) for each in services],
         ),
         "hestia_starts_total": _starts(services),
         "hestia_idle_stops_total": [

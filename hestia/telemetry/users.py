@@ -28,7 +28,17 @@ class Users:
             names[OTHERS] = names.get(OTHERS, 0.0) + seconds
 
     def take(self, service: str) -> dict[str, float]:
-        """Those who used it longest since this was asked last."""
-        names = self._seconds.pop(service, {})
-        first = sorted(names.items(), key=lambda each: -each[1])[:TOLD]
-        return {who: round(seconds, 3) for who, seconds in first}
+        """Those who used it longest since this was asked last, and all others together."""
+        return _first(self._seconds.pop(service, {}))
+
+    def now(self) -> dict[str, dict[str, float]]:
+        """The same of all services, to look at."""
+        return {service: _first(names) for service, names in self._seconds.items()}
+
+
+def _first(names: dict[str, float]) -> dict[str, float]:
+    ranked = sorted(names.items(), key=lambda each: (each[0] == OTHERS, -each[1]))
+    told = dict(ranked[:TOLD])
+    for _, seconds in ranked[TOLD:]:
+        told[OTHERS] = told.get(OTHERS, 0.0) + seconds
+    return {who: round(seconds, 3) for who, seconds in told.items()}

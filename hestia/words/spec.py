@@ -111,7 +111,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     ] = 300.0
     connections: Annotated[Positive, says("How many clients may be connected.")] = 10_000
     body_peek: Annotated[Size, says("How far a body is searched for the model's name.")] = 32 * MIB
-    body_peek_total: Annotated[Size, says("What all bodies that are being searched may take together.")] = 128 * MIB
+    body_peek_total: Annotated[Size, says("What all bodies that are read first (the API's too) may take.")] = 128 * MIB
     api_body: Annotated[Size, says("The largest body that Hestia's own API takes.")] = 32 * MIB
 
 
@@ -127,7 +127,7 @@ class HeaderRules(Struct, frozen=True, kw_only=True):
 
 
 class Busy(Struct, frozen=True, kw_only=True):
-    url: Annotated[HttpUrl, says("Asked before the service is stopped.")]
+    url: Annotated[HttpUrl, says("Asked before the service is stopped. `{port}` and the like are replaced.")]
     match: Annotated[Pattern, says("While the answer matches this regular expression, the service stays hot.")]
 
 

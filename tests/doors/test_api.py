@@ -59,8 +59,9 @@ async def test_what_changes_something_is_never_done_by_a_get(path, method):
 
 async def test_options_says_what_is_allowed():
     async with running(WATCHED) as run:
-        message = await run.ask(raw("OPTIONS", "/v1/services/a/start"))
-    assert (message.status, message.get(b"allow")) == (204, b"POST, OPTIONS")
+        for path in ("/v1/services/a/start", "/v1/requests"):
+            message = await run.ask(raw("OPTIONS", path))
+            assert (message.status, message.get(b"allow")) == (204, b"POST, OPTIONS")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ LOGS, ACTIVITY = find("/v1/services/a/logs"), find("/v1/activity")
         (START, {"wait": "0"}, {"wait": False}),
         (START, {"timeout": "5"}, {"timeout": "5"}),
         (STOP, {"hold": "true"}, {"hold": "true"}),
+        (STOP, {"hold": ""}, {"hold": True}),
         (STOP, {"all": "true", "id": "b", "hold": "2h"}, {"hold": "2h"}),
         (LOGS, {"lines": "7", "follow": "1"}, {"lines": 7, "follow": True}),
         (ACTIVITY, {"limit": "3", "service": "7", "other": "x"}, {"limit": 3, "service": "7"}),

@@ -32,6 +32,7 @@ STATUS_KEYS = [
     "last_error",
     "cooldown_s",
     "held_until",
+    "kept_by",
 ]
 
 
@@ -208,13 +209,14 @@ async def test_a_hold_is_until_a_time_or_for_ever_and_a_start_ends_it(diary):
         assert status["held_until"].endswith("Z")
         message = await run.ask(raw("GET", "/services/a/"))
         assert (message.status, said(message)["code"]) == (503, "held")
-        _, status = await post(run, "/v1/services/a/stop?hold=true")
-        assert status["held_until"] == "forever"
+        for for_ever in ("hold=true", "hold"):
+            _, status = await post(run, f"/v1/services/a/stop?{for_ever}")
+            assert status["held_until"] == "forever"
         code, status = await post(run, "/v1/services/a/start?wait=true")
         assert (code, status["state"], status["held_until"]) == (200, "hot", None)
 
 
-@pytest.mark.parametrize("query", ["hold=soon", "hold=", "wait=2"])
+@pytest.mark.parametrize("query", ["hold=soon", "hold=-1", "wait=2"])
 async def test_a_hold_that_is_none_is_a_400(query):
     async with running({"a": {"base_url": "http://127.0.0.1:1"}}) as run:
         message = await run.ask(raw("POST", f"/v1/services/a/stop?{query}"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.doors.test_auth import log_in
 from tests.doors.test_choosing import AUTH, SOME, get, named, post, problem, until
 from tests.support.gateway import running
 from tests.support.wire import Upstream, answering, in_pieces, reply, saying, turns
@@ -189,6 +190,19 @@ async def test_a_cold_service_is_waited_for_and_never_shown_as_a_page():
         async with running(services, hot=False, strict=False) as gateway:
             answer = await gateway.ask(asks(service="a", headers={"Accept": "text/html"}))
             assert answer.body == b"GET|/x||"
+
+
+async def test_a_session_in_the_inner_headers_goes_nowhere():
+    auth = {"dashboard": {"password": "pw"}}
+    async with Upstream() as a, running(named(a), auth=auth) as gateway:
+        cookie = await log_in(gateway)
+        session = cookie.decode().partition("hestia_session")[2]
+        inner = cookie.decode().removeprefix("Cookie: ")
+        answer = await gateway.ask(asks(cookie.decode(), service="a", headers={"Cookie": inner, "X-Token": "t"}))
+        assert answer.status == 200
+        assert session.encode() not in a.seen
+        (request,) = [each for each in a.requests() if each.get(b"user-agent") != b"hestia-probe"]
+        assert request.get(b"cookie") == b"theme=dark"
 
 
 async def test_only_a_key_for_everything_may_use_it_and_it_goes_nowhere():

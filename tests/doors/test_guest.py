@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import http, web
 
-from hestia.doors import guest
+from hestia.doors import guest, intake
 from hestia.telemetry.log import Log
 from hestia.telemetry.tally import Tally
 from hestia.words.refusal import Refusal
@@ -189,6 +189,54 @@ async def test_a_body_is_read_whole_within_its_limit():
         refused = await lane.ask(post % 100_001 + b"a" * 100_001)
     assert refused.startswith(b"HTTP/1.1 413 ")
     assert b"`limits.api_body`" in refused
+
+
+async def reads(request):
+    return web.Response(text=str(len(await request.body())))
+
+
+async def test_all_bodies_together_are_kept_within_a_bound_and_further_ones_wait():
+    async with serving(reads, body_peek_total=100_000, body_peek=1) as lane:
+        lane.server.room.take(100_001)  # as a body that is searched for its model does
+        waiting = asyncio.create_task(lane.ask(posted(b"x" * 50_000)))
+        while not lane.server.room.line:
+            await asyncio.sleep(0.01)
+        assert (await lane.ask(posted(b"x" * 8_000))).endswith(b"8000"), "what a login or a command takes is let in"
+        lane.server.room.give_back(100_001)
+        assert (await waiting).endswith(b"50000")
+    assert lane.server.room.used == 0
+    assert not lane.server.room.reading
+
+
+async def test_a_body_that_finds_no_room_in_time_is_refused(monkeypatch):
+    monkeypatch.setattr(intake, "LONGEST_WAIT", 0.1)
+    async with serving(reads, body_peek_total=100_000, body_peek=1) as lane:
+        lane.server.room.take(100_001)
+        answer = await lane.ask(posted(b"x" * 50_000))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"queue_full" in answer
+    assert b"Retry-After: " in answer
+    assert b"`limits.body_peek_total`" in answer
+    assert lane.server.room.used == 100_001
+    assert not lane.server.room.line
+
+
+async def test_a_client_that_leaves_the_line_for_room_is_forgotten():
+    async with serving(reads, body_peek_total=100_000, body_peek=1) as lane:
+        lane.server.room.take(100_001)
+        _, writer = await asyncio.open_connection("127.0.0.1", lane.port)
+        writer.write(posted(b"x" * 50_000))
+        async with asyncio.timeout(10):
+            while not lane.server.room.line:
+                await asyncio.sleep(0.01)
+            writer.transport.abort()
+            while lane.server.room.line:
+                await asyncio.sleep(0.01)
+    assert lane.server.room.used == 100_001
+
+
+def posted(body):
+    return b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def test_a_body_that_stands_still_ends_its_connection_without_an_answer():

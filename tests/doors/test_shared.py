@@ -9,7 +9,7 @@ def shared(head_timeout=30.0, idle_connection=75.0, stall_timeout=300.0):
     limits = SimpleNamespace(head_timeout=head_timeout, idle_connection=idle_connection, stall_timeout=stall_timeout)
     limits.body_peek = limits.body_peek_total = 1
     names = ("router", "gate", "guard", "sessions", "login", "trust", "tally", "server", "cold", "chooser", "users")
-    nothing = dict.fromkeys(names) | {"server": SimpleNamespace(begin_closing=lambda: None)}
+    nothing = dict.fromkeys(names) | {"server": SimpleNamespace(begin_closing=lambda: None, room=None)}
     return Shared(
         **nothing,
         limits=limits,

@@ -216,6 +216,17 @@ async def test_activity_takes_times_dates_and_how_long_ago(world):
     assert moment(None, "since", 0.0) is None
 
 
+@pytest.mark.parametrize("said", ["2026-05-01T14:00:00+02:00", "2026-05-01T14:00:00 02:00", "2026-05-01T14:00:00.000 02:00", "2026-05-01T14:00 02:00"])
+def test_the_plus_of_a_time_zone_need_not_be_percent_encoded(said):
+    assert moment(said, "since", 0.0) == datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()
+
+
+async def test_activity_of_a_kind_that_there_is_not_is_a_mistake(world):
+    refusal = await world.refusal("activity.list", kind="service.redy")
+    assert (refusal.code, refusal.detail) == ("bad_request", "nothing is of the kind 'service.redy'; did you mean service.ready?")
+    assert not world.house.archive.wanted
+
+
 async def test_the_report_is_for_a_time(world):
     report = await world.call("report", since="2026-05-01")
     assert report.services[0].id == "ollama"

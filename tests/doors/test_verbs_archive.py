@@ -29,7 +29,7 @@ class World:
         self.now = NOW
         self.config = load_text(CONFIG).config
         self.store = Store(folder / "hestia.db", Log(lambda _: None), wall=lambda: self.now)
-        self.archive = StoreArchive(self.store, Reader(self.store.path, self.store.settled), lambda: self.config, wall=lambda: self.now)
+        self.archive = StoreArchive(self.store, Reader(self.store.path, self.store.settled), lambda: self.config, dict, wall=lambda: self.now)
         self.last = 0
 
     def tell(self, kind, **more):

@@ -1,26 +1,35 @@
 """What the docs show works: examples are configurations without a mistake, lists are made from the code."""
 
 import ast
+import itertools
 import os
 import re
+import shlex
+import textwrap
 from typing import get_args
 
 import pytest
+import yaml
 
 from hestia.cli.hestia import command_parser
+from hestia.ctl.parse import Usage, parse
 from hestia.ctl.reference import as_markdown
 from hestia.roof.config import load_text
 from hestia.rules.marks import ConfigError
 from hestia.words import launch_spec, refusal, spec
 from hestia.words.events import EVENTS
+from tests.house.test_floors import FLOORS
 from tests.house.tree import ROOT, name_of, sources
 
 DOCS = ROOT / "hestia" / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+BESIDE = [ROOT / name for name in ("CHANGELOG.md", "bench/README.md", "etc/semaphore/README.md", "etc/strategies/README.md", "strategies/README.md")]
+FENCES = re.compile(r"^( *)```([a-z]*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 EXAMPLES = [
-    (f"{page.name}:{number}", text)
+    (f"{page.name}:{number}", textwrap.dedent(text))
     for page in PAGES
-    for number, text in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    for number, (_, kind, text) in enumerate(FENCES.findall(page.read_text()))
+    if kind == "yaml"
 ]
 TOP = set(spec.Document.__struct_fields__)
 
@@ -30,7 +39,7 @@ HASH = "scrypt.15.8.3.gDAzz8f5RiMQi03HZ0gCVA.B5pOMv9w2eImxCOsSWipJsfwDZTaNqTktTF
 
 def mistakes(text, folder):
     """The variables that it names are set."""
-    environ = {name: HASH if "HASH" in name else "some-secret-of-yours" for name in re.findall(r"\$\{([A-Z_]+)", text)}
+    environ = {name: HASH if "HASH" in name else f"some-secret-of-yours-{name}" for name in re.findall(r"\$\{([A-Z_]+)", text)}
     try:
         return list(load_text(text, name=str(folder / "hestia_config.yml"), environ=environ).warnings)
     except ConfigError as error:
@@ -41,13 +50,128 @@ def mistakes(text, folder):
 def test_every_example_of_a_configuration_has_no_mistake(text, tmp_path):
     """A piece of one may name services that stand elsewhere."""
     (tmp_path / "strategies").mkdir()
-    if text.split(":", 1)[0] not in TOP:
+    if not whole(text):
         return
     assert [words for words in mistakes(text, tmp_path) if "there is no service" not in words] == []
 
 
+def whole(text):
+    """A configuration of ours, and no piece of one nor another program's."""
+    return set(yaml.load(text, yaml.BaseLoader)) <= TOP
+
+
 def test_there_are_examples():
-    assert len(EXAMPLES) > 12
+    assert len([text for _, text in EXAMPLES if whole(text)]) > 30
+
+
+COOKBOOK = {text for page in ("cookbook.md", "quickstart.md") for _, kind, text in FENCES.findall((DOCS / page).read_text()) if kind == "yaml"}
+
+
+@pytest.mark.parametrize("text", sorted(COOKBOOK))
+def test_a_block_of_the_cookbook_is_a_whole_configuration(text, tmp_path):
+    """Nothing in it names what stands elsewhere: it can be copied as it is."""
+    (tmp_path / "strategies").mkdir()
+    assert whole(text)
+    assert mistakes(text, tmp_path) == []
+
+
+# --- commands
+
+INLINE = re.compile(r"`((?:hestia|hestiactl)(?: [^`]*)?)`")
+LINE = re.compile(r"^\s*(?:\$ |docker compose exec hestia |(?:sudo )?(?:-u hestia )?(?:\S*/bin/)?)?((?:hestia|hestiactl)(?: .*)?)$")
+CUT = re.compile(r"\s(?:>|<|\||&&|;|#).*|\s*\)$| \.\.\.$")
+
+
+def command_lines(text):
+    """What is typed, without what the shell does with it; `wake|sleep ID` is two, `[WORD]` may be left out."""
+    fenced = [line for _, kind, body in FENCES.findall(text) if kind == "sh" for line in body.splitlines()]
+    found = [match[1] for line in fenced if (match := LINE.match(line))]
+    found += [match for match in INLINE.findall(FENCES.sub("", text)) if " " in match]
+    for line in found:
+        plain = re.sub(r" \[[^\]]*\]", "", CUT.sub("", line))
+        words = [word.split("|") for word in shlex.split(plain.replace("...", ""))]
+        yield from (list(each) for each in itertools.product(*words))
+
+
+def wrong_command(words):
+    """Why the program would not take it. Prose may leave a command's last word out: `hestiactl start`."""
+    said = []
+    for more in ([], ["WORD"]):
+        try:
+            if words[0] == "hestia":
+                command_parser().parse_args([*words[1:], *more])
+            else:
+                parse([*words[1:], *more])
+        except (Usage, SystemExit) as error:
+            said.append(str(error))
+        else:
+            return None
+    return None if words[1:] in ([], ["--json"]) else f"{' '.join(words)}: {said[0]}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *BESIDE], ids=name_of)
+def test_every_command_line_of_a_page_is_one_that_the_program_takes(page, capsys):
+    assert [wrong for words in command_lines(page.read_text()) if (wrong := wrong_command(words))] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    (
+        ("`hestiactl stop ID --hold 2h`", False),
+        ("`hestiactl machines wake|sleep|hold ID`", False),
+        ("`hestiactl start`", False),
+        ("`hestia import llama-swap FILE`", False),
+        ("```sh\nhestia import llama-swap config.yaml >hestia_config.yml\n```\n", False),
+        ("`hestiactl stopp ID`", True),
+        ("`hestiactl machines wake|lull ID`", True),
+        ("`hestiactl start ID --patiently`", True),
+        ("```sh\nhestia serve --loud\n```\n", True),
+        ("```sh\nsudo -u hestia /opt/hestia/bin/hestiactl --socket /run/hestia/control.sock sttus\n```\n", True),
+    ),
+)
+def test_a_wrong_command_line_would_be_seen(text, wrong, capsys):
+    assert bool([words for words in command_lines(text) if wrong_command(words)]) is wrong
+
+
+# --- links
+
+
+def anchors(text):
+    """As GitHub makes them from the headings of a page."""
+    headings = re.findall(r"^#+ +(.*?) *$", FENCES.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *BESIDE], ids=name_of)
+def test_every_anchor_that_a_page_links_to_is_a_heading_there(page):
+    links = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text())
+    there = {name: anchors(((page.parent / name) if name else page).read_text()) for name, _ in links if "://" not in name}
+    assert [f"{name}#{anchor}" for name, anchor in links if name in there and anchor not in there[name]] == []
+
+
+@pytest.mark.parametrize("page", BESIDE, ids=name_of)
+def test_every_link_of_a_page_beside_the_docs_leads_somewhere(page):
+    links = [link for link in re.findall(r"\]\(([^)#]+)", page.read_text()) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_leads_to_the_docs_and_shows_pictures():
+    text = (ROOT / "README.md").read_text()
+    assert "(hestia/docs/index.md)" in text
+    assert re.search(r"!\[[^\]]+\]\(hestia/docs/pictures/\w+\.png\)", text)
+    assert len(re.findall(r"^\*\*[1-9]\. ", text, re.MULTILINE)) == 5
+
+
+def test_the_picture_of_the_house_shows_the_floors_as_they_are():
+    text = (DOCS / "architecture.md").read_text().partition("## The house")[2]
+    drawn: dict[str, int] = {}
+    floor = -1
+    for line in re.search(r"```text\n(.*?)```", text, re.DOTALL)[1].splitlines():
+        names = line[:38].split()
+        if names[0].isdecimal():
+            floor = int(names.pop(0))
+        drawn |= dict.fromkeys(names, floor)
+    assert drawn == FLOORS
 
 
 def test_the_page_of_hestiactl_is_made_from_its_commands():

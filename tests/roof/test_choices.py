@@ -107,6 +107,24 @@ async def test_a_reload_may_name_another_folder_of_strategies(tmp_path):
         await reaches_by_model(run, "model-a")
 
 
+async def test_a_file_of_strategies_that_is_broken_now_stands_in_no_reloads_way(tmp_path):
+    mine = tmp_path / "strategies" / "mine.py"
+    mine.parent.mkdir()
+    mine.write_text(SYNC)
+    async with Upstream() as a, serving(tmp_path, named(a), routes=[{"strategy": "mine"}]) as run:
+        mine.write_text("def register_strategy(:\n")
+        await run.reload(named(a), routes=[{"strategy": "mine"}], limits={"body_peek": 100})
+        assert run.gateway.shared.room.longest == 100
+        assert "mine" in [each.name for each in run.gateway.choices.strategies.infos()]
+
+
+async def test_a_reload_says_where_an_unknown_strategy_is_named(tmp_path):
+    async with Upstream() as a, serving(tmp_path, named(a)) as run:
+        with pytest.raises(ConfigError) as told:
+            await run.reload(named(a), routes=[{"strategy": "none"}])
+        assert str(told.value.mistakes[0]).startswith(f"{run.file}:"), told.value.mistakes
+
+
 async def test_a_use_that_stays_the_same_remembers_over_a_reload(tmp_path):
     services = {"a": {"base_url": "http://127.0.0.1:9", "balance": "round_robin"}}
     async with serving(tmp_path, services) as run:

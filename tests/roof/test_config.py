@@ -38,6 +38,46 @@ def test_the_named_file_comes_before_the_variable_and_that_before_the_usual_plac
     assert load(None, {}).source == "hestia_config.yml"
 
 
+def test_a_control_group_that_there_is_not_is_a_mistake(tmp_path):
+    (tmp_path / "a.yml").write_text("control_group: no-such-group\nlog: {levl: info}\n")
+    assert mistakes(tmp_path / "a.yml") == [
+        f'{tmp_path}/a.yml:1:16: control_group: this machine knows no such group: groupadd "no-such-group"',
+        f"{tmp_path}/a.yml:2:7: log.levl: unknown key; did you mean level?",
+    ]
+
+
+def test_a_control_group_whose_socket_lies_where_it_cannot_go_is_warned_of():
+    environ = {"XDG_RUNTIME_DIR": "/run/user/1"}
+    (warning,) = load_text("control_group: root\n", environ=environ).warnings
+    assert warning.startswith("hestia_config.yml:1:16: control_group: ")
+    assert "set `control_socket` to a path outside /run/user/1" in warning
+    assert not load_text("control_group: root\ncontrol_socket: /run/hestia/control.sock\n", environ=environ).warnings
+    assert not load_text("control_group: root\n", environ={"HOME": "/h"}).warnings
+
+
+def test_a_control_socket_that_is_too_long_is_a_mistake(tmp_path):
+    (tmp_path / "a.yml").write_text(f"control_socket: /{'a' * 200}\n")
+    (words,) = mistakes(tmp_path / "a.yml")
+    assert words.startswith(f"{tmp_path}/a.yml:1:17: control_socket: is too long: ")
+
+
+def test_a_strategy_that_there_is_not_is_told_beside_the_other_mistakes(tmp_path):
+    (tmp_path / "a.yml").write_text("services: {a: {base_url: 'http://h', balance: least_bsy, idle_timout: 5m}}\n")
+    assert [words.partition(": ")[2][:20] for words in mistakes(tmp_path / "a.yml")] == ["services.a.balance: ", "services.a.idle_timo"]
+
+
+def test_strategies_that_are_broken_are_told_and_with_those_that_are_missing_they_are_mistakes(tmp_path):
+    (tmp_path / "strategies").mkdir()
+    broken = tmp_path / "strategies" / "mine.py"
+    broken.write_text("def register_strategy(registry:\n")
+    (tmp_path / "a.yml").write_text("log: {level: info}\n")
+    assert load(str(tmp_path / "a.yml"), {}).broken == (f"{broken}:1: '(' was never closed",)
+    (tmp_path / "a.yml").write_text("routes: [{match: {path: /x}, strategy: mine}]\n")
+    why, missing = mistakes(tmp_path / "a.yml")
+    assert "routes[0].strategy: no route strategy is called 'mine'" in missing
+    assert why.endswith(f"strategies_dir: {broken}:1: '(' was never closed")
+
+
 def test_without_a_file_there_are_the_defaults():
     loaded = load(None, {})
     assert loaded.source is None

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import ssl
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,8 @@ async def serving(folder, services, **top):
     lines = []
     run = Reloading(None, str(folder), lines)
     run.write(services, **top)
-    read = lambda: load(str(run.file), {})
-    run.gateway = build(read().config, Log(lines.append), source=str(run.file), load=read)
+    again = partial(load, str(run.file), {}, strategies=False)
+    run.gateway = build(load(str(run.file), {}).config, Log(lines.append), source=str(run.file), load=again)
     await run.gateway.open()
     try:
         yield run
@@ -345,6 +346,33 @@ async def test_what_needs_a_restart_is_said_and_stays_as_it_is(tmp_path, key, va
         assert getattr(run.gateway.config, key) == before
         assert told(run, "config.reloaded")[0]["needs_restart"] == [key]
         assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_settings_that_are_no_services_are_told_by_their_keys(tmp_path):
+    async with serving(tmp_path, {}) as run:
+        auth = {"api_keys": [{"name": "star", "key": "k-star"}]}
+        done = await run.reload({}, auth=auth, limits={"stall_timeout": "9s"}, data_dir="elsewhere")
+        assert (done.settings, done.changed, done.needs_restart) == (("auth", "limits"), (), ("data_dir",))
+        assert told(run, "config.reloaded")[0]["settings"] == ["auth", "limits"]
+
+
+async def test_a_reload_that_switches_auth_off_is_warned_of(tmp_path):
+    async with serving(tmp_path, {}, auth={"required": True}) as run:
+        await run.reload({}, auth={"required": True}, limits={"stall_timeout": "9s"})
+        assert not told(run, "gateway.warning")
+        await run.reload({})
+        (said,) = told(run, "gateway.warning")
+        assert "auth is off" in said["detail"]
+
+
+async def test_how_the_log_is_written_changes_at_once(tmp_path):
+    async with serving(tmp_path, {}) as run:
+        await run.reload({}, log={"access": False})
+        assert (await run.ask(b"GET /__health HTTP/1.1\r\nHost: localhost\r\n\r\n")).status == 200
+        assert not told(run, "request")
+        await run.reload({}, log={"format": "console"})
+        assert run.lines[-1].split()[1:3] == [b"info", b"config.reloaded"]
+        run.lines.clear()
 
 
 async def test_a_bad_file_changes_nothing_and_says_every_mistake(tmp_path):

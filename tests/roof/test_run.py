@@ -20,21 +20,6 @@ def loaded(text="{}", **keys):
     return load_text(text, **keys)
 
 
-@pytest.mark.parametrize(
-    ("listen", "beyond"),
-    [
-        (["127.0.0.1:8080", "[::1]:8080"], False),
-        (["localhost:8080"], False),
-        (["unix:/tmp/x.sock"], False),
-        (["0.0.0.0:8080"], True),
-        (["127.0.0.1:8080", "192.168.1.5:8080"], True),
-        (["[::]:8080"], True),
-    ],
-)
-def test_what_other_machines_can_reach_is_known(listen, beyond):
-    assert run.beyond_loopback(loaded(f"listen: {json.dumps(listen)}").config) is beyond
-
-
 def greeting(addresses, services="{a: {base_url: 'http://127.0.0.1:5'}, ollama: null}"):
     gateway = SimpleNamespace(addresses=addresses, config=loaded(f"services: {services}").config)
     return run.greeting(gateway)

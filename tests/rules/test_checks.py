@@ -70,3 +70,16 @@ def test_a_head_has_room_for_a_request():
     assert mistakes("limits: {header_bytes: 100}\n") == [
         "limits.header_bytes: is too small for any request: at least 1KiB"
     ]
+
+
+@pytest.mark.parametrize(
+    ("semaphore", "missing"),
+    [
+        ("", "`semaphore.base_url` and `semaphore.token`"),
+        ("semaphore: {base_url: 'http://127.0.0.1:3000'}\n", "`semaphore.token`"),
+        ("semaphore: {base_url: 'http://127.0.0.1:3000', token: t}\n", None),
+    ],
+)
+def test_a_launcher_that_cannot_reach_semaphore_is_warned_of(semaphore, missing):
+    warnings = load_text(f"{semaphore}services: {{a: {{{URL}, launch: {{kind: semaphore}}}}}}\n").warnings
+    assert [words.partition("launch: ")[2] for words in warnings] == ([f"will not start: set {missing}"] if missing else [])

@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_read_is_a_mistake_that_names_the_variable(tmp_pat
         ),
         ("HESTIA__LOG__LEVEL", "\udcff", "HESTIA__LOG__LEVEL: log.level: holds characters that are no text"),
         ("A_BASE_URL", "nonsense", "A_BASE_URL: services.a.base_url: the value must begin"),
-        ("A_IDLE_TIMEOUT_MS", "5s", 'A_IDLE_TIMEOUT_MS: services.a.idle_timeout: "5s" is not a whole number'),
+        ("A_IDLE_TIMEOUT_MS", "5s", 'A_IDLE_TIMEOUT_MS: services.a.idle_timeout_ms: "5s" is not a whole number'),
         ("A_SEMAPHORE_ENABLED", "perhaps", "A_SEMAPHORE_ENABLED: is not true or false"),
         ("HESTIA_API_KEYS", "TOPSECRET", "HESTIA_API_KEYS: auth.api_keys: must be name=key"),
         ("HESTIA_API_KEYS", "me=TOPSECRET,me=TOPSECRETS", "HESTIA_API_KEYS: auth.api_keys[1].name: is the name of another"),

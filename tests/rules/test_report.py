@@ -18,10 +18,10 @@ def cold(hour: float, **fields) -> Moment:
     return said(hour, "service.stopped", "cold", **fields)
 
 
-def made(*moments, services=None, machines=(), usage=(), since=0, until=24, now=24, life=1):
+def made(*moments, services=None, machines=(), usage=(), since=0, until=24, now=24, life=1, using=None):
     things = services or (Thing(id="a"),)
     return report(
-        moments, usage, things, machines, since=since * HOUR, until=until * HOUR, now=now * HOUR, life=life
+        moments, usage, things, machines, since=since * HOUR, until=until * HOUR, now=now * HOUR, life=life, using=using or {}
     )
 
 
@@ -113,6 +113,33 @@ def test_the_three_who_kept_it_awake_longest_are_named():
         said(22, "service.busy"),
     ).services
     assert one.kept_awake_by == (Kept(who="keep_warm", hours=2), Kept(who="phone", hours=1.5), Kept(who="laptop", hours=1))
+
+
+def test_what_requests_took_is_not_said_again_of_those_who_are_known_by_name():
+    usage = (Usage(service="a", requests=3, seconds=3 * HOUR),)
+    [one] = made(hot(0), cold(5, more={"kept_by": {"laptop": 2 * HOUR, "keep_warm": HOUR}}), usage=usage).services
+    assert one.kept_awake_by == (Kept(who="laptop", hours=2), Kept(who="keep_warm", hours=1), Kept(who="request", hours=1))
+    [one] = made(hot(0), cold(5, more={"kept_by": {"laptop": 3 * HOUR}}), usage=usage).services
+    assert one.kept_awake_by == (Kept(who="laptop", hours=3),)
+
+
+def test_a_dependent_that_kept_it_awake_is_no_request():
+    things = (Thing(id="a"), Thing(id="ui"))
+    usage = (Usage(service="a", requests=1, seconds=HOUR),)
+    one, _ = made(hot(0), cold(5, more={"kept_by": {"ui": 2 * HOUR}}), usage=usage, services=things).services
+    assert one.kept_awake_by == (Kept(who="ui", hours=2), Kept(who="request", hours=1))
+
+
+def test_who_keeps_it_awake_now_is_named_too():
+    usage = (Usage(service="a", requests=3, seconds=3 * HOUR),)
+    [one] = made(hot(0), usage=usage, using={"a": {"phone": 3 * HOUR}}).services
+    assert one.kept_awake_by == (Kept(who="phone", hours=3),)
+
+
+def test_requests_to_what_was_hot_before_the_time_count_for_its_machine():
+    usage = (Usage(service="a", requests=7, seconds=1.0),)
+    told = made(hot(0, machine="desk"), usage=usage, machines=(Thing(id="desk"),), since=5)
+    assert told.machines[0].requests == 7
 
 
 def test_a_busy_minute_is_a_minute():

@@ -36,6 +36,24 @@ def test_all_together_are_limited_too():
     assert 0 < tries.take("198.51.100.1", 0.0) < 10
 
 
+def test_this_machine_itself_is_not_held_back_by_strangers_but_by_its_own_tries():
+    tries = Tries()
+    for number in range(60):
+        tries.take(f"192.0.2.{number}", 0.0)
+    assert tries.take("198.51.100.1", 0.0)
+    for here in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        assert not tries.take(here, 0.0)
+    used_up(tries, "127.0.0.1")
+    assert tries.take("127.0.0.1", 0.0)
+
+
+def test_tries_of_this_machine_hold_nobody_else_back():
+    tries = Tries()
+    for second in range(0, 6000, 30):
+        assert not tries.take("127.0.0.1", float(second))
+        assert not tries.take("192.0.2.1", float(second))
+
+
 def test_a_right_one_is_not_counted():
     tries = Tries()
     for _ in range(10 * ALL_AT_ONCE):

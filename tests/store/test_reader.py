@@ -136,7 +136,7 @@ async def test_a_report_is_made_of_activity_and_usage(store, reader):
     store.add(entry(2, service="a", state="hot"), NOW - 7200)
     store.add_usage([Usage(service="a", minute=int(NOW // 60) - 5, requests=4)])
     things = [Thing(id="a", cost_per_hour=2.0)]
-    made = await reader.report(things, [], since=NOW - 10800, until=NOW, now=NOW, life=store.life)
+    made = await reader.report(things, [], since=NOW - 10800, until=NOW, now=NOW, life=store.life, using={})
     [one] = made.services
     assert (one.hours_hot, one.hours_asleep, one.requests, one.starts, one.saving) == (2, 1, 4, 1, 2)
 
@@ -164,5 +164,5 @@ async def test_a_database_that_cannot_be_read_is_said(tmp_path):
         with pytest.raises(NoDisk):
             await Reader(path, settle).activity(Wanted())
         with pytest.raises(NoDisk):
-            await Reader(path, settle).report([], [], since=0, until=1, now=1, life=1)
+            await Reader(path, settle).report([], [], since=0, until=1, now=1, life=1, using={})
     assert not (tmp_path / "absent.db").exists()

@@ -7,6 +7,7 @@ import json
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from email.utils import formatdate
 from itertools import count
 from typing import Any
 
@@ -35,18 +36,21 @@ STATUS = {
     "last_error": None,
     "cooldown_s": None,
     "held_until": None,
+    "kept_by": [],
 }
 SPREAD = {"count": 0, "sum": 0.0, "p50": None, "p95": None, "p99": None}
 
 
-def stamp(ago: float = 0.0) -> str:
-    return datetime.fromtimestamp(time.time() - ago, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def stamp(ago: float = 0.0, now: float | None = None) -> str:
+    moment = (time.time() if now is None else now) - ago
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Double:
-    """Its fields are what it answers; `asked` is what was done."""
+    """Its fields are what it answers; `asked` is what was done. With `now` its clock stands still."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float | None = None) -> None:
+        self.now = now
         self.url = ""
         self.services: dict[str, dict[str, Any]] = {}
         self.machines: list[dict[str, Any]] = [
@@ -55,9 +59,9 @@ class Double:
         self.inflight: list[dict[str, Any]] = []
         self.metrics: dict[str, dict[str, Any]] = {}
         self.activity: list[dict[str, Any]] = []  # oldest first
-        self.report: dict[str, Any] = {"since": stamp(86400), "until": stamp(), "services": [], "machines": [], "cost": None, "saving": None}
+        self.report: dict[str, Any] = {"since": self.stamp(7 * 86400), "until": self.stamp(), "services": [], "machines": [], "cost": None, "saving": None}
         self.about: dict[str, Any] = {
-            "version": "0.1.0", "started": stamp(90000), "file": "/etc/hestia/hestia_config.yml", "session": False, "services_at": None, "routes": [], "strategies": [],
+            "version": "0.1.0", "started": self.stamp(90000), "file": "/etc/hestia/hestia_config.yml", "session": False, "services_at": None, "routes": [], "strategies": [],
         }
         self.logs: dict[str, list[str]] = {}
         self.refuses: dict[str, tuple[int, str]] = {}  # the end of a path -> status and detail
@@ -67,6 +71,9 @@ class Double:
         self.log_readers: set[asyncio.Queue[str]] = set()
         self.numbers = count(int(time.time() * 1e6))
         self.page = 1000
+
+    def stamp(self, ago: float = 0.0) -> str:
+        return stamp(ago, self.now)
 
     # --- what a test does
 
@@ -81,13 +88,17 @@ class Double:
         self.tell(kind, service=id_, state=state, **more)
 
     def tell(self, kind: str, *, ago: float = 0.0, quiet: bool = False, **more: Any) -> None:
-        number = int((time.time() - ago) * 1e6) if ago else next(self.numbers)
-        entry = {"id": number, "ts": stamp(ago), "kind": kind, "service": None, "place": None, "machine": None, "state": None, "cause": None, "request_id": None, "took_s": None, "more": {}, **more}
+        entry = self.entry(kind, ago=ago, **more)
         self.activity.append(entry)
         self.activity.sort(key=lambda each: each["id"])
         if not quiet:
             for queue in self.listeners:
                 queue.put_nowait(entry)
+
+    def entry(self, kind: str, *, ago: float = 0.0, **more: Any) -> dict[str, Any]:
+        number = int(((self.now or time.time()) - ago) * 1e6) if ago else next(self.numbers)
+        fields = dict.fromkeys(("service", "place", "machine", "state", "cause", "request_id", "took_s"))
+        return {"id": number, "ts": self.stamp(ago), "kind": kind, **fields, "more": {}, **more}
 
     def hang_up(self) -> None:
         """The streams end, as at the end of a gateway."""
@@ -98,6 +109,7 @@ class Double:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self.noted])
+        app.on_response_prepare.append(self.date)
         for path, asset in assets().items():
             app.router.add_get(path, asset.answer)
         app.router.add_get(ABOUT, self.say(lambda _: self.about))
@@ -115,6 +127,11 @@ class Double:
         app.router.add_get("/v1/events", self.follow)
         app.router.add_get("/services/{id}/{rest:.*}", self.relayed)
         return app
+
+    async def date(self, _: web.Request, response: web.StreamResponse) -> None:
+        """The page takes the gateway's clock from here."""
+        if self.now is not None:
+            response.headers["Date"] = formatdate(self.now, usegmt=True)
 
     @web.middleware
     async def noted(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -147,7 +164,7 @@ class Double:
             one.update(held_until=None)
             self.becomes(one["id"], "starting", "service.starting", cause="command")
         else:
-            one.update(held_until={None: None, "true": "forever"}.get(hold, stamp(-7200)))
+            one.update(held_until={None: None, "true": "forever"}.get(hold, self.stamp(-7200)))
             one.update(leases=0, waiters=0)
             self.becomes(one["id"], "cold", "service.stopped", cause="hold" if hold else "command")
         return web.json_response(one, status=202)

@@ -1,4 +1,8 @@
-from hestia.telemetry.tally import OVERHEAD_BOUNDS, REQUEST_BOUNDS, Sums, Tally
+from bisect import bisect_left
+
+import pytest
+
+from hestia.telemetry.tally import OVERHEAD_BOUNDS, REQUEST_BOUNDS, Sums, Tally, coarser, finer
 
 
 def end(tally, *, service="a", status=200, outcome="ok", total=0.003, overhead=40e-6, place=0):
@@ -56,8 +60,19 @@ def test_a_bound_is_inclusive_and_the_last_bucket_takes_the_rest():
     end(tally, total=0.001, overhead=25e-6)
     end(tally, total=1e9, overhead=1e9)
     row = tally.rows["a"]
-    assert (row.seconds[0], row.seconds[len(REQUEST_BOUNDS)]) == (1, 1)
-    assert (row.overhead[0], row.overhead[len(OVERHEAD_BOUNDS)]) == (1, 1)
+    for counts, bounds in ((coarser(row.seconds), REQUEST_BOUNDS), (coarser(row.overhead), OVERHEAD_BOUNDS)):
+        assert (counts[0], counts[-1], len(counts)) == (1, 1, len(bounds) + 1)
+
+
+@pytest.mark.parametrize("bounds", [REQUEST_BOUNDS, OVERHEAD_BOUNDS, (1.0,)])
+def test_finer_buckets_grow_and_make_up_the_coarse_ones(bounds):
+    marks = finer(bounds)
+    assert list(marks) == sorted(set(marks))
+    assert set(bounds) <= set(marks)
+    counts = [0] * (len(marks) + 1)
+    for value in (0.0, *bounds, *(bound * 1.01 for bound in bounds)):
+        counts[bisect_left(marks, value)] += 1
+    assert coarser(counts) == [2, *[2] * (len(bounds) - 1), 1]
 
 
 def test_the_access_line_gets_the_same_figures_from_whoever_listens():

@@ -1,0 +1,58 @@
+"""The docs as the gateway serves them: every page, every picture, every link between them."""
+
+import re
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from hestia.doors.manual import PLACE, manual
+from tests.house.tree import ROOT
+from tests.support.gateway import running
+
+DOCS = ROOT / "hestia" / "docs"
+PAGES = sorted(path.name for path in DOCS.glob("*.md"))
+
+
+async def asked(path, **headers):
+    return await manual()[path](make_mocked_request("GET", path, headers=headers))
+
+
+def test_every_page_and_every_picture_has_its_path():
+    wanted = {PLACE + name for name in PAGES} | {PLACE, f"{PLACE}manual.css"}
+    wanted |= {f"{PLACE}pictures/{path.name}" for path in (DOCS / "pictures").glob("*.png")}
+    assert set(manual()) == wanted
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_what_a_page_links_to_is_served_too(name):
+    """But for files of the source, which docs name and do not link."""
+    answer = await asked(PLACE + name)
+    links = set(re.findall(r'(?:href|src)="([^"#]+)(?:#[^"]*)?"', answer.body.decode())) - {"./", "../"}
+    assert {link for link in links if "://" not in link and PLACE + link not in manual()} == set()
+
+
+async def test_a_page_has_its_title_its_type_and_a_policy_without_scripts():
+    answer = await asked(f"{PLACE}troubleshooting.md")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "script-src" not in answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert "<title>Troubleshooting by symptom - Hestia</title>" in answer.body.decode()
+    assert "<script" not in answer.body.decode()
+
+
+async def test_a_page_that_the_browser_has_is_not_sent_again():
+    first = await asked(PLACE)
+    assert (await asked(PLACE, **{"If-None-Match": first.headers["ETag"]})).status == 304
+
+
+async def test_a_gateway_serves_them_and_nothing_beside_them():
+    async with running({}) as house:
+        found = await house.ask(b"GET /dashboard/docs/security.md HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        other = await house.ask(b"GET /dashboard/docs/secrets.md HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (found.status, other.status) == (200, 404)
+    assert b"Threat model" in found.body
+
+
+def test_the_dashboard_leads_to_them():
+    assert 'href="docs/"' in (ROOT / "hestia" / "pages" / "dashboard.html").read_text()
