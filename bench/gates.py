@@ -58,7 +58,8 @@ def judge(gate: Gate, results: Mapping[str, Results]) -> Judged | None:
     found = of.ratio(gate.peer, gate.to) if gate.to else of.spread(gate.peer)
     if found is None:
         return Judged(gate, None, "load-bound" if of.load_bound else "no figure")
-    return Judged(gate, found, said(gate, found.median))
+    by_cpu = " by CPU" if gate.to and of.load_bound else ""
+    return Judged(gate, found, said(gate, found.median) + by_cpu)
 
 
 def said(gate: Gate, value: float) -> str:

@@ -197,7 +197,7 @@ def ask(open_ones: ExitStack, running: Running, path: str) -> list[socket.socket
     return sockets
 
 
-RPS: Final = Measure("rps", "requests/s", more=True)
+RPS: Final = Measure("rps", "requests/s", more=True, instead="cpu_us", instead_unit="1 / CPU us per request")
 BULK: Final = Measure("mb_s", "MB/s", more=True, instead="cpu_s_gib", instead_unit="1 / CPU s per GiB")
 
 COMMON: Final = (

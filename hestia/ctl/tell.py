@@ -44,6 +44,8 @@ def note(each: dict[str, Any]) -> str:
     if each["state"] == "starting":
         expected = each.get("expected_start_s")
         return phase(each) + (f", about {span(expected)}" if expected else "")
+    if each.get("kept_by"):
+        return f"kept awake by {', '.join(each['kept_by'])}"
     return each.get("reason") or (each.get("last_error") or "" if each["state"] == "failed" else "")
 
 

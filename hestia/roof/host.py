@@ -14,7 +14,7 @@ from typing import IO, Any
 from hestia.roof.listen import CannotStart
 from hestia.telemetry.log import Log
 
-SPARE_DESCRIPTORS = 64
+SPARE_DESCRIPTORS = 96
 ADMIN_RESERVE = 16
 QUIET_S = 1.0
 LIKELY_ENOUGH = 1 << 20

@@ -75,7 +75,7 @@ def wanted(config: Config) -> Iterator[Wanted]:
 def bind_anew(ours: Bound, want: Wanted, *, secure: bool) -> Bound:
     """An address of ours on which something else is spoken from now on: its socket is served anew."""
     scheme = "https" if secure else "http"
-    return Bound(want.text, want.door, ours.socket.dup(), f"{scheme}://{_authority(ours.socket)}", secure)
+    return Bound(want.text, want.door, ours.socket.dup(), f"{scheme}://{address_of(ours.socket)}", secure)
 
 
 def bind(want: Wanted, *, secure: bool, handed: list[socket.socket] | None = None) -> Bound | None:
@@ -90,7 +90,7 @@ def bind(want: Wanted, *, secure: bool, handed: list[socket.socket] | None = Non
         handed.remove(given)
         if isinstance(address, UnixAddress):  # its file is the manager's
             return Bound(want.text, want.door, given, f"unix:{address.path}", secure=False, path=Path(address.path))
-        return Bound(want.text, want.door, given, f"{scheme}://{_authority(given)}", secure)
+        return Bound(want.text, want.door, given, f"{scheme}://{address_of(given)}", secure)
     if isinstance(address, UnixAddress):
         return _bind_unix(Path(address.path), want)
     try:
@@ -99,7 +99,7 @@ def bind(want: Wanted, *, secure: bool, handed: list[socket.socket] | None = Non
         if want.optional and error.errno in NO_IPV6:
             return None
         raise CannotStart(_tcp_words(want.text, error)) from error
-    return Bound(want.text, want.door, sock, f"{scheme}://{_authority(sock)}", secure)
+    return Bound(want.text, want.door, sock, f"{scheme}://{address_of(sock)}", secure)
 
 
 def _is_for(sock: socket.socket, address: TcpAddress | UnixAddress) -> bool:
@@ -136,7 +136,10 @@ def _tcp_socket(address: TcpAddress) -> socket.socket:
     return sock
 
 
-def _authority(sock: socket.socket) -> str:
+def address_of(sock: socket.socket) -> str:
+    """Where it listens, as it is written in the configuration."""
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

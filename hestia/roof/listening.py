@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hestia.doors.front import Front
-from hestia.roof.listen import BACKLOG, Bound, CannotStart, Wanted, bind, bind_anew, tls_context, wanted
+from hestia.roof.listen import BACKLOG, Bound, CannotStart, Wanted, address_of, bind, bind_anew, tls_context, wanted
 
 if TYPE_CHECKING:
     from hestia.doors.shared import Shared
@@ -45,6 +45,11 @@ class Listening:
     def addresses(self) -> list[str]:
         """What a person or a program would call."""
         return [bound.url for bound, _ in self._served]
+
+    @property
+    def unnamed(self) -> list[str]:
+        """What the service manager opened for nobody. It stays open: a reload may name it."""
+        return [address_of(sock) for sock in self.handed]
 
     def prepare(self, config: Config) -> Next:
         """Binds what is new. Raises CannotStart with everything as it was."""

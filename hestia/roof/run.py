@@ -26,6 +26,9 @@ from hestia.telemetry.writer import Writer
 from hestia.wire import DONE, FAILED, USAGE
 
 GRACE_S = 30.0
+NOBODYS = (
+    "the service manager opened {}, and no `listen`, `admin_listen` or service names it: nobody is answered there"
+)
 CUT_SHORT = 128  # a shell's way: 128 and the signal's number
 
 
@@ -134,7 +137,8 @@ def _signals(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> Iterator[asyn
 
 def _announce(loaded: Loaded, gateway: Gateway, log: Log) -> None:
     config = gateway.config
-    for detail in (*loaded.warnings, *gateway.warnings):
+    unnamed = [NOBODYS.format(address) for address in gateway.listening.unnamed]
+    for detail in (*loaded.warnings, *gateway.warnings, *unnamed):
         log.event("gateway.warning", "warning", detail=detail)
     warn_of_no_auth(config, log)
     log.event(

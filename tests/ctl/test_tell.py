@@ -20,6 +20,7 @@ PLAIN = Look(colours=False, fine=True)
         ({"state": "failed", "last_error": "exited with code 3"}, "exited with code 3"),
         ({"state": "hot", "last_error": "exited with code 3"}, ""),
         ({"state": "cold", "reason": "connection refused"}, "connection refused"),
+        ({"state": "hot", "kept_by": ["webui", "keep_warm"]}, "kept awake by webui, keep_warm"),
     ],
 )
 def test_a_note_says_what_is_worth_saying(status, says):

@@ -14,10 +14,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from hestia.roof.host import connection_limit
 from tests.engines.nginx import program as nginx_program
 from tests.whole.program import Program, free_port
 
 CLIENTS = Path(__file__).with_name("crowds_clients.py")
+OTHERS = 100
 NGINX = """\
 daemon off;
 master_process off;
@@ -52,8 +54,8 @@ def descriptors() -> int:
 
 
 def room(wanted: int) -> int:
-    """How large a crowd may be here: a gateway keeps two descriptors for each client, and 64."""
-    return min(wanted, (descriptors() - 64) // 2 - 100)
+    """How large a crowd may be here, beside the normal client and whoever looks."""
+    return connection_limit(wanted + OTHERS, descriptors()) - OTHERS
 
 
 @contextmanager

@@ -182,8 +182,8 @@ class Acts:
         await self.ask("put back", "gone")
 
     async def strategies_reloaded(self) -> None:
-        """Good ones and broken ones: the last good version goes on choosing."""
-        async with self.house.doorway.passing(), self._file:
+        """Good ones and broken ones: the last good version goes on choosing, also over a reload of the configuration."""
+        async with self.house.doorway.passing():
             self.serial += 1
             text = STRATEGY.format(self.serial) if self.chance.random() < 0.5 else "def register_strategy(\n"
             with self.ledger.fault("strategies reloaded, also broken ones"):

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from hestia.roof.host import connection_limit
 from tests.hostile.gateway import Gateway, diary, served
 from tests.whole.program import command
 
 FILES = 256
-SHARE = (FILES - 64) // 2
-"""Clients that fit: 64 descriptors are the gateway's own, and each client may need a second one (roof/host)."""
+SHARE = connection_limit(10_000, FILES)
+"""Clients that fit: some descriptors are the gateway's own, and each client may need a second one."""
 REFUSED = 32  # who are told so at the same time (doors/front)
 GET = b"GET /services/a/x HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LIMITED = ["/bin/sh", "-c", f'ulimit -n {FILES} && exec "$@"', "sh", *command("serve", "--config"), "{file}"]

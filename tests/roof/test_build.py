@@ -25,7 +25,7 @@ async def test_building_opens_nothing_and_writes_nothing(tmp_path):
 
 async def test_few_descriptors_lower_the_limit_of_connections(tmp_path):
     gateway = build(configured(tmp_path, {}), Log(lambda _: None), descriptors=256)
-    assert gateway.shared.most_connections == 96
+    assert gateway.shared.most_connections == 80
 
 
 async def test_an_https_upstream_is_checked_unless_that_is_switched_off(tmp_path):

@@ -15,7 +15,7 @@ from hestia.telemetry.log import Log
 
 
 @pytest.mark.parametrize(
-    ("wanted", "descriptors", "limit"), [(10_000, 1 << 20, 10_000), (10_000, 1024, 480), (10_000, 10, 1), (5, 1024, 5)]
+    ("wanted", "descriptors", "limit"), [(10_000, 1 << 20, 10_000), (10_000, 1024, 464), (10_000, 10, 1), (5, 1024, 5)]
 )
 def test_as_many_connections_as_descriptors_allow(wanted, descriptors, limit):
     assert host.connection_limit(wanted, descriptors) == limit

@@ -94,3 +94,21 @@ def test_a_connection_that_came_during_a_restart_is_answered(tmp_path):
             gateway.terminate()
             assert gateway.wait(WITHIN) == 0
     server.close()
+
+
+def test_a_socket_that_no_key_names_is_told(tmp_path):
+    server = socket.create_server(("127.0.0.1", 0))
+    config = tmp_path / "hestia_config.yml"
+    config.write_text(f'listen: ["127.0.0.1:0"]\ncontrol_socket: "{tmp_path}/c.sock"\ndata_dir: "{tmp_path}/data"\nservices: {{ollama: null}}\n')
+    words = [sys.executable, "-c", ACTIVATED, str(server.fileno()), "1", str(config)]
+    with subprocess.Popen(words, pass_fds=[server.fileno()], env=environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as gateway:
+        told = []
+        for line in gateway.stderr:
+            told.append(json.loads(line))
+            if told[-1]["event"] == "gateway.started":
+                gateway.terminate()
+    port = server.getsockname()[1]
+    assert [each["detail"] for each in told if each["event"] == "gateway.warning" and "service manager" in each["detail"]] == [
+        f"the service manager opened 127.0.0.1:{port}, and no `listen`, `admin_listen` or service names it: nobody is answered there"
+    ]
+    server.close()
