@@ -107,6 +107,9 @@ class Pausing(Protocol):
     def pauses(self, run: Run) -> bool:
         """Whether the `stop` of this one does: then it is cold, and keeps its room."""
 
+    async def paused(self, run: Run) -> bool:
+        """Whether it is paused now. One that cannot be asked is not; a caller that will not wait for that cancels."""
+
 
 @runtime_checkable
 class Noticing(Protocol):

@@ -48,7 +48,9 @@ def check(asked: argparse.Namespace) -> int:
         return USAGE
     for warning in (*loaded.warnings, *loaded.broken):
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"ok: {loaded.source or 'no configuration file, the built-in defaults'}")
+    named = asked.file or asked.config
+    nothing = f"{named} says nothing" if named else "no configuration file"
+    print(f"ok: {loaded.source or f'{nothing}, the built-in defaults'}")
     return DONE
 
 

@@ -21,6 +21,7 @@ WHY = {
     "reload": "its configuration changed",
     "hold": "the operator holds it",
 }
+GONE = "it is no longer in the configuration"
 
 
 class Ends:
@@ -38,7 +39,9 @@ class Ends:
         service.start_policy.candidates = []
         service.start_policy.again = service.wanted = False
         service.kept_cold = service.kept_cold or cause == "command"
-        service.refuse_all(Refusal("stopped", f"{service.id}: {WHY.get(cause, 'it was stopped by a command')}"))
+        gone = service.id not in service.fleet.services
+        why = GONE if gone else WHY.get(cause, "it was stopped by a command")
+        service.refuse_all(Refusal("stopped", f"{service.id}: {why}"))
         for owner in service.needs.owners():
             owner.stop(cause, drain=drain)
         service.needing.clear()
@@ -79,6 +82,7 @@ class Ends:
             for life in service.lives:
                 self._end(life)
             service.refresh()
+            service.fleet.went_cold(service)  # it may have died meanwhile: then its new places come now
             service.start_policy.resume()
 
     def _end(self, life: Life) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hestia.core.changes import Changes, adopt, settle_change
 from hestia.core.life import Life
 from hestia.core.machine import Machine
-from hestia.core.refusals import held, in_the_way
+from hestia.core.refusals import hold_of, in_the_way
 from hestia.core.room import Pool, Rooms, above, dozing, is_ending
 from hestia.core.service import Service
 from hestia.core.starts import under_way
@@ -199,9 +199,12 @@ class Fleet:
             service.needs.no_more(life)
 
     def take_up(self, life: Life) -> None:
-        """A place that ran already keeps its machine awake, and what is hot of what it depends on."""
+        """A place that ran already keeps its machine awake, and what is hot of what it depends on.
+
+        One that dozes and is ended needs its machine for that, and nothing else.
+        """
         self.machines[life.machine].uses(life)
-        for service in self.needed_by(life):
+        for service in self.needed_by(life) if life.phase is not Phase.CLEARING else ():
             service.needs.lease(life)
 
     def pin(self, life: Life) -> None:
@@ -365,11 +368,7 @@ class Fleet:
     def held(self, service: Service) -> Refusal | None:
         """Why it may not start, if the operator keeps it cold."""
         until = self.held_until(service)
-        if until is None:
-            return None
-        machines = " and ".join(sorted({life.machine for life in service.lives}))
-        whats = {self.held_all_until: "everything", service.held_until: service.id}
-        return held(whats.get(until, f"the machine {machines}"), until - self.wall())
+        return None if until is None else hold_of(service, until)
 
     def held_below(self, service: Service) -> Refusal | None:
         """The hold of something that it depends on and that is not hot."""

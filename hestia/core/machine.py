@@ -6,6 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from hestia.core.life import Life
+from hestia.core.room import dozing
 from hestia.core.settings import always_awake, settings_of_machine
 from hestia.core.starts import under_way
 from hestia.words.notes import Note
@@ -130,12 +131,18 @@ class Machine:
     def hold(self, until: float) -> None:
         """What runs on it ends, or goes on elsewhere; then it sleeps."""
         self.held_until = until
+        for service in self.fleet:  # a start elsewhere must not come here
+            starts = service.start_policy
+            starts.candidates = [place for place in starts.candidates if place.machine != self.id]
         for place in [place for place in self.fleet.places() if place.machine == self.id]:
             service = place.owner
             if place.phase is not Phase.COLD and self.fleet.held(service) is None:
                 service.end_policy.leave(place, "hold")
             elif place.phase is not Phase.COLD:
                 service.stop("hold")
+            elif place.dozes:
+                self.uses(place)  # it must be awake until that has ended
+                self.fleet.apply(place, Stop("hold"))
         if not self.always and self.life.settings.stops:
             self.ending = "hold"
             self._end()
@@ -196,6 +203,9 @@ class Machine:
 
     def _went_cold(self, message: WentCold) -> None:
         self._say("machine.asleep", cause=message.cause)
+        for place in self.fleet.places():
+            if place.machine == self.id and dozing(place):  # nobody could end it there, so it must not be in the way
+                place.dozes = place.room = False
         self._wake_for_those_who_wait()
         self.fleet.drop_left()
 

@@ -18,10 +18,21 @@ ASK_AGAIN_S = 60
 """For a hold without an end: the operator may have ended it by then."""
 
 
-def held(what: str, left: float) -> Refusal:
-    """`left`: the seconds until the hold is over."""
+def hold_of(service: Service, until: float) -> Refusal:
+    """`until`: of the hold that lasts longest: of everything, of the service, or of its machines."""
+    fleet = service.fleet
+    starts = f"hestiactl start {service.id}"
+    machines = sorted({life.machine for life in service.lives})
+    others = (f"the machine {' and '.join(machines)}", f"hestiactl machines wake {machines[0]}")
+    known = {fleet.held_all_until: ("everything", starts), service.held_until: (service.id, starts)}
+    what, end = known.get(until, others)
+    return held(what, until - fleet.wall(), end)
+
+
+def held(what: str, left: float, end: str) -> Refusal:
+    """`left`: the seconds until the hold is over. `end`: the command that ends it."""
     if left == inf:
-        words = f"the operator holds {what} until it is started (`hestiactl start`)"
+        words = f"the operator holds {what} until it is ended (`{end}`)"
         return Refusal("held", words, retry_after=ASK_AGAIN_S)
     return Refusal("held", f"the operator holds {what} for another {ceil(left)} s", retry_after=max(1, ceil(left)))
 

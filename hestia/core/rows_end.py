@@ -153,7 +153,10 @@ def stop_failed(life: Life, event: StopFailed, now: float) -> Effects:
     life.due = now + min(FIRST_STOP_DELAY * 2 ** min(life.tries_to_stop - 1, 10), LONGEST_STOP_DELAY)
     failing = life.stop_cause == "failed"
     if life.tries_to_stop < TRIES_TO_STOP or not (life.start_again or failing):
-        life.reason = f"{life.reason}; {words}" if failing and life.reason else words
+        if not (failing and life.reason):
+            life.reason = words
+        elif event.reason not in life.reason:  # an engine that is away says the same of the stop as of the start
+            life.reason = f"{life.reason}; {words}"
         return []
     reason = life.reason if failing and life.reason else words
     life.start_again = False

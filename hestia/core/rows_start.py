@@ -161,10 +161,13 @@ def attempt_failed(life: Life, event: Failed | Exited, now: float) -> Effects:
 
 
 def too_late(life: Life, _event: Any, now: float) -> Effects:
+    only_watched = not life.settings.launches and not life.settings.machine
     words = f"not ready within {life.settings.start_timeout:g} s"
+    if not only_watched:
+        words = f"{words} (`start_timeout`)"
     if life.reason:
         words = f"{words}: {life.reason}"
-    if not life.settings.launches and not life.settings.machine:
+    if only_watched:
         where = life.spec.health_url or life.spec.base_url
         words = f"{where} is {words}; it has no `launch`, so Hestia only watches it"
     return attempt_failed(life, Failed(words), now)
@@ -201,7 +204,8 @@ def elsewhere(life: Life, _event: Any, _now: float) -> Effects:
 
 
 def stop_start(life: Life, event: Stop, _now: float) -> Effects:
-    """A start is called off. What was launched is ended."""
+    """A start is called off. What was launched is ended, and what its check said last is no news."""
+    life.reason = None
     life.stop_cause = event.cause
     life.start_again = False
     if life.run is None and life.phase is not Phase.LAUNCHING and not life.dozes:
@@ -215,7 +219,7 @@ def stop_cold(life: Life, event: Stop, _now: float) -> Effects:
         return []
     life.stop_cause = event.cause
     life.start_again = life.looked = False
-    return life.enter(Phase.CLEARING)
+    return [TookUp(life), *life.enter(Phase.CLEARING)]
 
 
 def cold(life: Life) -> Effects:

@@ -151,7 +151,7 @@ class Service:
         """It waits its turn, or is refused at once."""
         refusal = self.refusal()
         if refusal is None and len(self.line) >= self.spec.queue_size:
-            refusal = Refusal("queue_full", f"{len(self.line)} requests wait for {self.id} already (`queue_size`)")
+            refusal = Refusal("queue_full", f"the line of {self.id} is full: {len(self.line)} wait (`queue_size`)")
         if refusal is not None:
             self.fleet.do(Refuse(waiter, refusal))
             return

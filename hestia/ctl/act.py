@@ -10,7 +10,7 @@ from hestia.ctl import progress
 from hestia.ctl.client import Client, Failed, Where, find
 from hestia.ctl.completion import completion
 from hestia.ctl.parse import Asked
-from hestia.ctl.show import Look, look_of, neutral, out, words
+from hestia.ctl.show import Look, counted, look_of, neutral, out, words
 from hestia.ctl.tell import TELLS, event_line
 from hestia.ctl.top import top
 from hestia.wire import DONE, FAILED, NOT_RUNNING, USAGE
@@ -236,7 +236,7 @@ def _ends(method: str) -> Do:
         with Client(order.where) as client:
             ending = client.call(method)
             if ending.get("leases") and not order.asked.json:
-                words(f"{ending['leases']} exchanges still run; ^C stops the waiting, not the end")
+                words(f"{counted(ending['leases'], 'exchange')} under way; ^C stops the waiting, not the end")
             client.closed()
         order.show(ending)
         return DONE

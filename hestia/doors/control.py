@@ -51,10 +51,10 @@ class Turns:
     def _next(self) -> None:
         if not self._waiting:  # the gateway ends
             return
-        self._waiting[0]()
-        self._waiting.popleft()
-        if self._waiting:
+        begin = self._waiting.popleft()
+        if self._waiting:  # first: one that cannot begin must not keep those behind it for ever
             asyncio.get_running_loop().call_soon(self._next)
+        begin()
 
 
 class Control:
@@ -81,17 +81,28 @@ class Control:
         self._listening: control_socket.Listening | None = None
 
     async def open(self) -> list[str]:
-        """Listen. Returns what the operator should know about the socket's folder. Raises CannotListen."""
+        """Callers may come and wait. Returns what the operator should know about the socket's folder.
+
+        Raises CannotListen.
+        """
         self._listening = control_socket.listen(self.path, self._group)
         loop = asyncio.get_running_loop()
         try:
             # asyncio takes as many callers in one turn as its `backlog` says: each costs a tenth of a millisecond
-            self._server = await loop.create_unix_server(lambda: Caller(self), sock=self._listening.socket, backlog=1)
+            self._server = await loop.create_unix_server(
+                lambda: Caller(self), sock=self._listening.socket, backlog=1, start_serving=False
+            )
         except BaseException:
             self._listening.close()
             raise
-        self._listening.socket.listen(control_socket.BACKLOG)  # the kernel's queue is another matter
+        self._listening.socket.listen(control_socket.BACKLOG)
         return self._listening.warnings
+
+    async def serve(self) -> None:
+        """They are obeyed from now on."""
+        if self._server is not None and self._listening is not None:
+            await self._server.start_serving()
+            self._listening.socket.listen(control_socket.BACKLOG)  # the kernel's queue is another matter
 
     async def close(self) -> None:
         """Let everybody go: answers that are written reach who reads them within a second."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hestia.keeper.runs import as_its_stopper_sees_it, digest
+from hestia.keeper.runs import as_its_stopper_sees_it, bare_run, digest
 from hestia.keeper.works import watch_end
-from hestia.ports import LaunchFailed
+from hestia.ports import LaunchFailed, Pausing
 from hestia.words.launch_spec import ProcessLaunch
 from hestia.words.notes import Note
 from hestia.words.states import Adopt, Phase
@@ -19,20 +19,40 @@ if TYPE_CHECKING:
     from hestia.keeper.keeper import Keeper
     from hestia.words.run import Run
 
+ENGINE_ASKED_S = 2.0
+
 
 async def adopt(keeper: Keeper, runs: Iterable[Run]) -> None:
     """Before the first request, machines first. One that cannot be asked now is asked again later: nothing is done."""
     runs = list(runs)
     await adopt_all(keeper, [run for run in runs if run.of == "machine"])
-    await adopt_all(keeper, [run for run in runs if run.of != "machine"])
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(adopt_all(keeper, [run for run in runs if run.of != "machine"]))
+        for life in keeper.fleet.places():
+            tasks.create_task(_see_whether_it_dozes(keeper, life))
+    _obey_holds(keeper, set(keeper.fleet.services))
+    for machine in keeper.fleet.machines.values():
+        if machine.held_until is not None and machine.held_until > keeper.outside.wall():
+            machine.hold(machine.held_until)
+    keeper.fleet.settle()
 
 
-async def adopt_all(keeper: Keeper, runs: Iterable[Run]) -> None:
+async def adopt_all(keeper: Keeper, runs: list[Run]) -> None:
     """All at once: a start must not wait for one slow engine after the other, nor for one end after the other."""
     async with asyncio.TaskGroup() as tasks:
         for run in runs:
             tasks.create_task(_settle_fenced(keeper, run))
+    _obey_holds(keeper, {run.owner for run in runs if run.of == "service"})
     keeper.fleet.settle()
+
+
+def _obey_holds(keeper: Keeper, ids: set[str]) -> None:
+    """What was still being stopped for its hold when that gateway was killed."""
+    keeper.fleet.settle()  # who depends on whom is known from here on
+    for service in keeper.fleet:
+        awake = any(life.phase is not Phase.COLD or life.dozes for life in service.lives)
+        if awake and service.id in ids and keeper.fleet.held(service) is not None:
+            service.stop("hold")
 
 
 async def _settle_fenced(keeper: Keeper, run: Run) -> None:
@@ -65,6 +85,26 @@ async def settle(keeper: Keeper, run: Run) -> None:
         await _end(keeper, run, "another one was started meanwhile")
     else:  # a container, a unit, a machine: what was started meanwhile is the same thing
         await keeper.outside.records.forget(run.id)
+
+
+async def _see_whether_it_dozes(keeper: Keeper, life: Life) -> None:
+    """What an earlier gateway paused is written down nowhere, but takes room: its engine tells."""
+    launch = life.spec.stop_with or life.spec.launch
+    machine = keeper.fleet.machines[life.machine]
+    if launch is None or machine.life.phase is Phase.COLD:  # of one that sleeps nobody could end it
+        return
+    try:
+        launcher: object = keeper.outside.launcher_for(launch)
+        run = as_its_stopper_sees_it(bare_run(life, keeper.outside))
+        if isinstance(launcher, Pausing) and launcher.pauses(run):
+            async with asyncio.timeout(ENGINE_ASKED_S):
+                paused = await launcher.paused(run)
+            if paused and life.phase is Phase.COLD:
+                life.dozes = life.room = True
+    except TimeoutError:
+        return  # its machine sleeps, and so will this
+    except Exception as problem:  # noqa: BLE001 - as above
+        keeper.outside.failed(problem)
 
 
 def _place_of(keeper: Keeper, run: Run) -> Life | None:
@@ -101,8 +141,10 @@ async def _end(keeper: Keeper, run: Run, why: str) -> None:
     stopped = as_its_stopper_sees_it(run)
     assert stopped.launch is not None  # noqa: S101 - looked at above
     reason = why
+    launcher: Any = keeper.outside.launcher_for(stopped.launch)
+    for_good = isinstance(launcher, Pausing) and why  # else it has ended, or was paused and is still wanted
     try:
-        await keeper.outside.launcher_for(stopped.launch).stop(stopped)
+        await (launcher.end(stopped) if for_good else launcher.stop(stopped))
     except LaunchFailed as problem:
         reason = f"{why}; it could not be stopped: {problem}"
         keeper.ask_later(run)

@@ -48,6 +48,7 @@ class Commands:
         """Ends a hold and a cool-down. With `wait`: until it is ready, or so many seconds."""
         service = self._keeper.service(id_)
         await self._lift(service)
+        service = self._keeper.service(id_)  # a reload may have taken it away meanwhile
         service.kept_cold = False
         service.cool_down_over()
         refusal = service.refusal()
@@ -61,17 +62,23 @@ class Commands:
 
     async def _lift(self, service: Service) -> None:
         """Its own hold ends. One on everything goes on for all the others."""
-        records, until = self._keeper.outside.records, self._fleet.held_all_until
+        until, changed = self._fleet.held_all_until, dict[str, float | None]()
         if until is not None:
             self._fleet.held_all_until = None
             for other in self._fleet:
                 if other is not service:
                     other.held_until = max(until, other.held_until or 0.0)
-                    await records.hold(f"service/{other.id}", other.held_until)
-            await records.hold("all", None)
+                    changed[f"service/{other.id}"] = other.held_until
+            changed["all"] = None
         if service.held_until is not None:
             service.held_until = None
-            await records.hold(f"service/{service.id}", None)
+            changed[f"service/{service.id}"] = None
+        if changed:  # one that leaves in the midst of it must not leave behind holds that are half ended
+            await asyncio.shield(self._keeper.fence.spawn(self._write_down(changed)))
+
+    async def _write_down(self, changed: dict[str, float | None]) -> None:
+        for what, until in changed.items():
+            await self._keeper.outside.records.hold(what, until)
 
     async def _until_hot(self, service: Service, seconds: float) -> None:
         try:
@@ -133,6 +140,7 @@ class Commands:
         if machine.held_until is not None:
             machine.held_until = None
             await self._keeper.outside.records.hold(f"machine/{id_}", None)
+            machine = self._machine(id_)  # a reload may have taken it away meanwhile
         machine.wake("command")
         self._fleet.settle()
         return self._machine_status(machine)

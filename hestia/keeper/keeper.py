@@ -99,11 +99,14 @@ class Keeper:
         self._unasked: list[Run] = []  # written down by an earlier gateway; their engine could not be asked yet
 
     def open(self) -> None:
-        """Begin to keep time: what is due, and what the calendar says."""
-        self.fence.spawn(self._tick())
+        """Begin to keep time, and to hear of ends."""
         for life in self.fleet.places():
             self._notice(life)
         self._set_timer()
+
+    def follow_the_calendar(self) -> None:
+        """After the adoption: else what is kept warm would be started beside the one that still runs."""
+        self.fence.spawn(self._tick())
 
     async def stop_all_for_good(self) -> None:
         """Ends what was launched, but for what shall go on (`keep_running`). Returns when all of it is gone."""

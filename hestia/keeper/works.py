@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MACHINE_WATCHED_EVERY = 10.0
 TOLD_BEFORE_THE_END = 0.1
 UNWANTED_ASKED_AGAIN = 2.0
-NOT_TOLD_YET = "no HESTIA_BASE_URL=<url> came in its output yet"
+NOT_TOLD_YET = "it has no `base_url` and no `{port}`, and no HESTIA_BASE_URL=<url> came in its output yet"
 
 
 async def check(keeper: Keeper, life: Life, tell: Tell) -> None:
@@ -138,7 +138,7 @@ async def probe(keeper: Keeper, life: Life, tell: Tell) -> None:
         await _listen_to(keeper, life)
         seen = await _see_in_time(keeper, life)
         if seen.reason is None:
-            stranger = _stranger(keeper, life)
+            stranger = await _stranger(keeper, life)
             if stranger is not None:
                 tell(Failed(stranger))
                 return
@@ -200,13 +200,13 @@ async def _machine_state(keeper: Keeper, life: Life, launcher: Any, *, started: 
     return Seen(f"its launcher says that it is {state}")
 
 
-def _stranger(keeper: Keeper, life: Life) -> str | None:
-    """While a launched process starts, its own readiness counts."""
+async def _stranger(keeper: Keeper, life: Life) -> str | None:
+    """While a launched process starts, its own readiness counts. Whose it is takes a look at all there are."""
     launcher = _launcher(keeper, life)
     url = base_url_of(life)
     if life.run is None or url is None or not isinstance(launcher, HasOwner):
         return None
-    who = launcher.stranger(life.run, url)
+    who = await asyncio.to_thread(launcher.stranger, life.run, url)
     return f"{url} belongs to somebody else ({who}): the port is taken" if who is not None else None
 
 

@@ -90,6 +90,14 @@ class Docker:
     def pauses(self, run: Run) -> bool:
         return _launch(run).on_idle == "pause"
 
+    async def paused(self, run: Run) -> bool:
+        launch = _launch(run)
+        try:
+            async with engine_at(self._host(launch)) as engine:
+                return any(container.state.paused for container in await _find(engine, launch))
+        except LaunchFailed:
+            return False
+
     async def end(self, run: Run) -> None:
         """Stop it, whatever `on_idle` says: for a command, a shutdown, or when its room is needed."""
         await self._end(run, pause=False)

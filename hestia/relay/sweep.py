@@ -7,6 +7,7 @@ import asyncio
 import select
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 GONE = select.POLLHUP | select.POLLERR
@@ -63,7 +64,7 @@ class Sweep:
             self._look_at(all_of_them[begin : begin + AT_ONCE])
             yield
         for chore in self.chores:
-            chore()
+            self._fenced(chore)
 
     def _look_at(self, some: list[Watched]) -> None:
         now = time.monotonic()
@@ -73,6 +74,12 @@ class Sweep:
                     watched.look(now)
             except Exception as problem:  # noqa: BLE001 - one connection's mistake is not the others'
                 self.failed(problem)
+
+    def _fenced(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as problem:  # noqa: BLE001 - nor is a chore's
+            self.failed(problem)
 
     def _poll(self) -> None:
         if not self.paused:
@@ -85,4 +92,4 @@ class Sweep:
                 by_descriptor[descriptor] = watched
                 poll.register(descriptor, GONE | HALF_CLOSED)
         for descriptor, event in poll.poll(0):
-            by_descriptor[descriptor].peer_left(half=not event & GONE)
+            self._fenced(partial(by_descriptor[descriptor].peer_left, half=not event & GONE))

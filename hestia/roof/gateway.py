@@ -127,6 +127,8 @@ class Gateway:
         self.shared.fence.spawn(self.shared.sweep.run())
         self.keeper.open()
         await adopt(self.keeper, self._store.runs())
+        await self.control.serve()
+        self.keeper.follow_the_calendar()
 
     def remember(self, config: Config) -> None:
         """What the database says about the configuration in force."""

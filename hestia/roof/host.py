@@ -82,6 +82,8 @@ def lock(data_dir: str) -> IO[str] | None:
         file = path.open("a+", encoding="ascii")
     except OSError:
         return None
+    with contextlib.suppress(OSError):  # another user's, or a file system without modes
+        os.fchmod(file.fileno(), 0o600)  # whoever may open it may hold it
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -107,7 +107,8 @@ async def _serve(loaded: Loaded, load_again: Callable[[], Loaded], log: Log, wri
         gc.freeze()  # what was built for good is not looked at in every collection
         first = await told.get()
         notify.stopping()
-        log.event("gateway.stopping", "info", signal=first.name, grace_s=first.grace_s, **gateway.busy())
+        grace_s = first.grace_s if math.isfinite(first.grace_s) else None  # JSON knows no infinity
+        log.event("gateway.stopping", "info", signal=first.name, grace_s=grace_s, **gateway.busy())
         closing = loop.create_task(gateway.close(first.grace_s))  # awaited right here, or the process ends
         second = loop.create_task(told.get())
         await asyncio.wait({closing, second}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
 """What a service manager tells us and wants to know: sockets that it has opened for us, and how we are.
 
-Nothing here is an error: without a service manager nobody listens.
+Without a service manager nobody listens, and that is no error.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import socket
 import time
 from collections.abc import Mapping, MutableMapping
 from typing import Final
+
+from hestia.roof.listen import CannotStart
 
 FIRST_DESCRIPTOR: Final = 3
 ABSTRACT: Final = "@"
@@ -57,7 +59,10 @@ def _watchdog(environ: Mapping[str, str]) -> float | None:
 
 
 def inherited(environ: MutableMapping[str, str]) -> list[socket.socket]:
-    """The listening sockets that the manager has opened for us. What we launch does not get them."""
+    """The listening sockets that the manager has opened for us. What we launch does not get them.
+
+    Raises CannotStart for a descriptor that is none.
+    """
     try:
         mine = int(environ.get("LISTEN_PID", "")) == os.getpid()
         count = int(environ.get("LISTEN_FDS", ""))
@@ -67,8 +72,11 @@ def inherited(environ: MutableMapping[str, str]) -> list[socket.socket]:
         environ.pop(name, None)
     found = []
     for descriptor in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count) if mine else ():
-        os.set_inheritable(descriptor, False)
-        sock = socket.socket(fileno=descriptor)
+        try:
+            os.set_inheritable(descriptor, False)
+            sock = socket.socket(fileno=descriptor)
+        except OSError as error:
+            raise CannotStart(f"LISTEN_FDS says that descriptor {descriptor} is a socket: {error.strerror}") from error
         sock.setblocking(False)
         found.append(sock)
     return found

@@ -253,7 +253,7 @@ def _body(head: Head) -> Verdict | None:
     said = (head.header(b"content-type") or b"").partition(b";")[0].strip().lower()
     if said == JSON:
         return None
-    return Verdict("body", Refusal("bad_request", "the API takes `Content-Type: application/json` bodies alone"))
+    return Verdict("body", Refusal("bad_request", "a body for the API needs `Content-Type: application/json`"))
 
 
 def _origin(head: Head) -> str:

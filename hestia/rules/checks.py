@@ -17,6 +17,9 @@ from hestia.words.launch_spec import (
     KubernetesLaunch,
     Launch,
     SemaphoreLaunch,
+    SwarmLaunch,
+    SystemdLaunch,
+    WakeOnLanLaunch,
     can_stop,
 )
 from hestia.words.spec import Config, Place, Service
@@ -24,6 +27,8 @@ from hestia.words.spec import Config, Place, Service
 SMALLEST_HEAD = 1024
 CHOSEN = frozenset({"port", "socket"})
 """What Hestia chooses at a start, where a text asks for it."""
+TELL_NOTHING = (DockerLaunch, KubernetesLaunch, SwarmLaunch, SystemdLaunch, WakeOnLanLaunch)
+"""Launchers that cannot tell where the service answers: no output of theirs is read."""
 LONGEST_CIRCLE = 12
 
 
@@ -131,6 +136,9 @@ class Checks:
             self._key_mistake(
                 path, "has neither base_url, places nor launch: say where it answers or how it is started"
             )
+        if place.base_url is None and isinstance(place.launch, TELL_NOTHING) and not wants(place) & CHOSEN:
+            words = "will not start: nothing tells its address; give it a `base_url`"
+            self._decoder.warn(self._decoder.mark_of(path), path, words)
         self._launcher(place.launch, (*path, "launch"))
         self._launcher(place.stop_with, (*path, "stop_with"))
 
@@ -259,9 +267,13 @@ class Checks:
     def limits(self) -> None:
         if self.config.limits.header_bytes < SMALLEST_HEAD:
             self._mistake(("limits", "header_bytes"), "is too small for any request: at least 1KiB")
-        if self.config.limits.body_peek_total < self.config.limits.body_peek:
-            path: Path = ("limits", "body_peek_total")
+        total, longest = self.config.limits.body_peek_total, self.config.limits.body_peek
+        path: Path = ("limits", "body_peek_total")
+        if total < longest:
             words = "is less than `body_peek`: no body of that size would ever find room"
+            self._decoder.warn(self._decoder.mark_of(path), path, words)
+        elif total + longest < self.config.limits.api_body:
+            words = "is so little that with `body_peek` no body as long as `api_body` would ever find room"
             self._decoder.warn(self._decoder.mark_of(path), path, words)
 
 

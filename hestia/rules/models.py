@@ -24,6 +24,7 @@ LATEST: Final = ":latest"
 MOST_LISTED: Final = 10_000
 LONGEST_NAME: Final = 512
 MOST_TOLD = 50
+NONE_KNOWN: Final = "no models are known yet: name them in the `models` of a service"
 
 
 def is_glob(name: str) -> bool:
@@ -82,7 +83,8 @@ def unknown(model: str | None, services: Sequence[Served]) -> str:
     globs = [name for service in services for name in service.models if is_glob(name)]
     names = list(dict.fromkeys([*(name for name, _ in known(services)), *globs]))
     more = f" and {len(names) - MOST_TOLD} more" if len(names) > MOST_TOLD else ""
-    told = f"; known models: {', '.join(names[:MOST_TOLD])}{more}" if names else "; no models are known yet"
+    known_ones = f"known models: {', '.join(names[:MOST_TOLD])}{more}"
+    told = f"; {known_ones if names else NONE_KNOWN}"
     if not model:
         return f"the request names no model (a JSON field, a form's field or a query parameter `model`){told}"
     shown = ascii(model[:64]) + ("..." if len(model) > 64 else "")  # noqa: PLR2004

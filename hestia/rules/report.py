@@ -217,7 +217,7 @@ def _figures(thing: Thing, known: _Account | None, since: float, until: float) -
         "woken_by": tuple(
             Woke(who=who, starts=starts) for who, starts in sorted(account.woken.items(), key=_most)[:TOP]
         ),
-        "kept_awake_by": tuple(Kept(who=who, hours=round(hours, 4)) for who, hours in kept),
+        "kept_awake_by": tuple(Kept(who=who, hours=round(hours, 4)) for who, hours in kept if hours),
         "cost": None if price is None else round(hot * price, 4),
         "saving": None if price is None or asleep is None else round(asleep * price, 4),
     }

@@ -8,6 +8,7 @@ for byte: `/%73ervices/` is not `/services/`, so that whoever checks a path and 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from hestia.words.spec import Config
@@ -42,6 +43,7 @@ OWN_PATHS: Final = frozenset(
 HEALTH: Final = b"/__health"
 PREFIX: Final = b"/services/"
 MEMO_SIZE: Final = 1024
+NEAR: Final = 0.2  # of the pairs of both words; where no id was meant, only one that may have been is named
 QUOTED: Final = 64  # an id is no longer than this, so no more of a wrong one is looked at or echoed
 
 
@@ -194,16 +196,18 @@ class Router(Generic[T]):
     def nowhere(self, target: bytes) -> Choice[T]:
         """Nothing is left."""
         first = path_of(target).split(b"/", 2)[1:2]
-        detail = f"nothing answers at this path; services answer under /services/<id>/{self._hint(b''.join(first))}"
+        hint = self._hint(b"".join(first), NEAR)
+        detail = f"nothing answers at this path; services answer under /services/<id>/{hint}"
         return Choice(NOT_FOUND, None, b"", target, detail)
 
-    def _hint(self, word: bytes) -> str:
-        """The known id that comes nearest, as the end of a sentence; empty when no service is configured."""
+    def _hint(self, word: bytes, near_enough: float = 0.0) -> str:
+        """The known id that comes nearest, as the end of a sentence."""
         if not self._nearest:
             return "; no service is configured"
         asked = _pairs(word[:QUOTED].decode("latin-1"))
-        near = max(self._nearest, key=lambda known: len(asked & known[1]) / (len(asked) + len(known[1])))
-        return f"; the nearest known id is {near[0]!r}"
+        shares = ((len(asked & known) / (len(asked) + len(known)), id_) for id_, known in self._nearest)
+        share, id_ = max(shares, key=itemgetter(0))
+        return f"; the nearest known id is {id_!r}" if share >= near_enough else ""
 
 
 def _pairs(text: str) -> frozenset[tuple[str, str]]:

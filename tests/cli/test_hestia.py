@@ -112,6 +112,12 @@ def test_check_without_a_file_says_that_the_defaults_hold(capsys):
     assert capsys.readouterr().out == "ok: no configuration file, the built-in defaults\n"
 
 
+def test_check_of_an_empty_file_says_that_it_says_nothing(capsys, elsewhere):
+    (elsewhere / "empty.yml").touch()
+    assert main(["check", "empty.yml"]) == 0
+    assert capsys.readouterr().out == "ok: empty.yml says nothing, the built-in defaults\n"
+
+
 def test_check_prints_warnings_and_still_says_ok(capsys, elsewhere):
     file = elsewhere / "open.yml"
     file.write_text(GOOD)

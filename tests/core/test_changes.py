@@ -89,6 +89,24 @@ def test_who_waits_for_a_start_goes_on_waiting_when_the_place_changes():
     assert asker.life.spec.launch.command[-1] == "new"
 
 
+def test_one_that_dies_while_it_waits_for_what_depends_on_it_takes_its_new_place_all_the_same():
+    one = hot({"a": place(), "b": place(depends_on=["a"])})
+    asker = one.ask("b")
+    one.run(1)
+    assert asker.life is not None
+    one.reload({"a": place("-v"), "b": place(depends_on=["a"])})
+    service = one.fleet.services["a"]
+    assert service.ending
+    one.fleet.tell(service.lives[0], states.Exited("died"))
+    one.run(1)
+    one.end(asker)
+    one.run(1)
+    late = one.ask("a")
+    one.run(5)
+    assert late.life is not None, service
+    assert service.spec.places[0].launch.command == ("serve", "{port}", "-v")
+
+
 def test_a_cold_one_takes_its_new_place_at_once():
     one = hot({"a": place("old", idle_timeout="1s")})
     one.run(5)
@@ -112,7 +130,7 @@ def test_a_service_that_is_gone_tells_its_waiters_lets_running_ones_finish_and_e
     one = hot({"a": {"max_concurrency": 1, "drain_timeout": "30s"}, "b": {}})
     running, waiting = one.ask("a"), one.ask("a")
     one.reload({"b": {}})
-    assert str(waiting.refusal) == "stopped: a: its configuration changed"
+    assert str(waiting.refusal) == "stopped: a: it is no longer in the configuration"
     assert "a" not in one.fleet.services
     assert one.fleet.leases == 1
     one.run(10)

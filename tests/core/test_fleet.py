@@ -98,7 +98,15 @@ def test_a_hold_without_an_end_names_what_ends_it():
     hold(one, FOREVER)
     refusal = one.ask("a").refusal
     assert (refusal.code, refusal.retry_after) == ("held", 60)
-    assert "until it is started (`hestiactl start`)" in refusal.detail
+    assert refusal.detail == "the operator holds a until it is ended (`hestiactl start a`)"
+
+
+def test_a_hold_of_its_machine_names_the_command_that_ends_that():
+    one = stage({"a": {}})
+    one.fleet.machines["local"].held_until = FOREVER
+    assert one.ask("a").refusal.detail == (
+        "the operator holds the machine local until it is ended (`hestiactl machines wake local`)"
+    )
 
 
 def test_when_the_time_of_a_hold_is_over_a_request_starts_it():

@@ -215,6 +215,18 @@ def test_a_held_machine_is_left_out_of_the_places():
     assert served(one).life.machine == "local"
 
 
+def test_a_start_under_way_elsewhere_does_not_fall_back_to_a_machine_that_is_held_meanwhile():
+    places = [{"launch": launched()}, {"launch": launched(), "machine": "desk"}]
+    one = desk({"a": {"start_attempts": 1, "places": places}})
+    one.scripts["a"] = Script(launching=lambda life: [(5, states.Failed("no") if life.number == 0 else states.Launched())])
+    asker = one.ask("a")
+    one.run(1)
+    one.fleet.machines["desk"].hold(one.fleet.wall() + 600)
+    one.fleet.settle()
+    one.run(20)
+    assert (asker.refusal.code, notes(one, "machine.waking")) == ("start_failed", [])
+
+
 def test_one_whose_every_machine_is_held_is_refused_with_the_time_that_is_left():
     one = desk()
     one.fleet.machines["desk"].held_until = one.world.wall() + 90

@@ -7,9 +7,10 @@ from tests.support.world import Script, stage
 
 
 def test_a_hold_names_what_is_held_and_its_end():
-    assert str(held("a", 0.2)) == "held: the operator holds a for another 1 s"
-    assert held("a", 0.2).retry_after == 1
-    assert str(held("everything", float("inf"))).endswith("until it is started (`hestiactl start`)")
+    assert str(held("a", 0.2, "hestiactl start a")) == "held: the operator holds a for another 1 s"
+    assert held("a", 0.2, "hestiactl start a").retry_after == 1
+    words = "held: the operator holds a until it is ended (`hestiactl start a`)"
+    assert str(held("a", float("inf"), "hestiactl start a")) == words
 
 
 def test_a_cool_down_names_the_failure_and_is_never_less_than_a_second():

@@ -671,3 +671,52 @@ def test_a_start_of_what_is_paused_that_is_called_off_ends_it():
     one.fleet.settle()
     one.run(1)
     assert (life.phase, life.room) == (Phase.COLD, False)
+
+
+def dozing_on_desk(**more):
+    """`a` was paused on a machine that can sleep; nothing else was used there."""
+    services = {name: of(1, idle_timeout="5s", machine="desk", launch=launched(), queue_timeout="60s") for name in "ab"}
+    one = stage(services, machines={"desk": {**WAKES, "capacity": {"v": 1}, **more}})
+    pausing(one, "a")
+    used(one, "a", seconds=5)
+    one.run(10)
+    life = one.fleet.services["a"].lives[0]
+    return one, life
+
+
+def test_what_is_paused_on_a_machine_that_went_to_sleep_is_in_nobodys_way():
+    one, life = dozing_on_desk(idle_timeout="20s")
+    assert life.dozes
+    one.run(60)
+    assert (one.fleet.machines["desk"].state, life.dozes, life.room) == ("cold", False, False)
+    one.scripts["a"] = Script(stopping=lambda _life: [(0.1, states.StopFailed("its machine sleeps"))])
+    used(one, "b", seconds=5)
+    assert hot_ones(one) == ["b"]
+
+
+def test_what_is_paused_on_a_machine_that_is_held_is_ended_for_good():
+    one, life = dozing_on_desk(idle_timeout=0)
+    assert life.dozes
+    one.fleet.machines["desk"].hold(one.fleet.wall() + 100)
+    one.fleet.settle()
+    one.run(5)
+    assert (life.phase, life.dozes, life.room) == (Phase.COLD, False, False)
+    assert [note.kind for note in one.notes if note.kind in ("service.stopped", "machine.asleep")][-2:] == ["service.stopped", "machine.asleep"]
+
+
+def test_what_is_paused_and_ended_does_not_wake_what_it_depends_on():
+    one = local(2, {"a": of(1, idle_timeout="1s"), "b": of(1, idle_timeout="5s", depends_on=["a"]), "c": of(2)})
+    pausing(one, "b")
+    used(one, "b")
+    one.run(20)
+    life = one.fleet.services["b"].lives[0]
+    assert (life.dozes, hot_ones(one)) == (True, [])
+    one.scripts["b"] = Script(stopping=lambda _life: [(3, states.Stopped())])
+    asker = one.ask("c")
+    one.run(1)
+    assert life.phase is Phase.CLEARING
+    one.fleet.services["a"].set_warm(inside=False)  # as the calendar's tick does
+    one.fleet.settle()
+    one.run(60)
+    assert (asker.life is not None, life.dozes, hot_ones(one)) == (True, False, ["c"])
+    assert [note.service for note in notes(one, "service.starting")] == ["b", "a", "c"]

@@ -177,3 +177,11 @@ def test_a_failed_attempt_that_cannot_be_stopped_twice_gives_up_with_its_own_rea
     effects = happen(life, states.StopFailed("engine away"))
     assert effects == [states.GaveUp(life, "never ready; could not be stopped: engine away")]
     assert happen(life, states.Stopped())[-1] == states.WentCold(life, "died")
+
+
+def test_a_stop_that_fails_for_the_reason_of_the_start_does_not_say_it_twice():
+    life = life_in(Phase.PROBING)
+    happen(life, states.Failed("no engine"))
+    happen(life, states.StopFailed("no engine"))
+    happen(life, states.Due())
+    assert happen(life, states.StopFailed("no engine")) == [states.GaveUp(life, "no engine")]

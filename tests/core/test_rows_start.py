@@ -75,7 +75,7 @@ def test_the_reason_of_the_last_check_stands_in_the_failure():
     happen(life, states.NotReady("health answered 404: set health_status"))
     happen(life, states.Due())
     effects = happen(life, states.Stopped())
-    assert effects[-1] == states.GaveUp(life, "not ready within 7 s: health answered 404: set health_status")
+    assert effects[-1] == states.GaveUp(life, "not ready within 7 s (`start_timeout`): health answered 404: set health_status")
 
 
 def test_the_reason_of_an_attempt_does_not_stand_in_the_failure_of_the_next():
@@ -84,7 +84,15 @@ def test_the_reason_of_an_attempt_does_not_stand_in_the_failure_of_the_next():
     happen(life, states.NeedsHot())
     life.run = RUN
     happen(life, states.Due())
-    assert happen(life, states.Stopped())[-1].reason == "not ready within 7 s"
+    assert happen(life, states.Stopped())[-1].reason == "not ready within 7 s (`start_timeout`)"
+
+
+def test_what_a_check_said_is_no_news_when_its_start_was_called_off():
+    life = life_in(Phase.PROBING)
+    happen(life, states.NotReady("connection refused"))
+    happen(life, states.Stop("command"))
+    happen(life, states.Stopped())
+    assert (life.phase, life.reason) == (Phase.COLD, None)
 
 
 def test_an_exit_fails_the_attempt_at_once_with_its_words():

@@ -36,7 +36,7 @@ def test_one_that_is_never_ready_fails_at_its_start_timeout_with_the_last_check(
     one.scripts["a"] = NEVER
     asker = one.ask("a")
     one.run(10)
-    assert asker.refusal.detail == "a did not start: not ready within 4 s: connection refused"
+    assert asker.refusal.detail == "a did not start: not ready within 4 s (`start_timeout`): connection refused"
     assert asker.done_at - asker.since == pytest.approx(4, abs=0.1)
 
 

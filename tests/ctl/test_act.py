@@ -263,7 +263,7 @@ def test_ping_says_who_is_there(gateway):
 def test_the_end_is_waited_for(gateway, name):
     done = run(name, socket=gateway.path)
     assert (done.returncode, done.stdout) == (0, "the gateway ended\n")
-    assert "2 exchanges still run" in done.stderr
+    assert "2 exchanges under way" in done.stderr
     assert gateway.house.gateway.ends == [name]
 
 

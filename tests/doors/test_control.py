@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from hestia.doors.control import Bounds, Control
+from hestia.doors.control import Bounds, Control, Turns
 from hestia.doors.control_rpc import Rpc
 from hestia.doors.control_socket import CannotListen
 from hestia.doors.verbs import Verbs
@@ -60,6 +60,7 @@ def opening(bounds):
     async def opened(tmp_path):
         one = World(tmp_path, bounds)
         assert await one.control.open() == []
+        await one.control.serve()
         yield one
         await one.control.close()
         await one.fence.close()
@@ -383,6 +384,23 @@ async def test_what_waits_for_its_turn_when_the_gateway_ends_is_let_go(world):
             pass
 
 
+async def test_a_request_that_cannot_begin_costs_nobody_else_his_turn():
+    turns, begun, failures = Turns(), [], []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: failures.append(told["exception"]))
+
+    def fail():
+        turns.wait(lambda: begun.append("asked meanwhile"))
+        raise RuntimeError("out of luck")
+
+    turns.wait(fail)
+    turns.wait(lambda: begun.append("behind it"))
+    await until(lambda: len(begun) == 2)
+    turns.wait(lambda: begun.append("later"))
+    await until(lambda: len(begun) == 3)
+    assert begun == ["behind it", "asked meanwhile", "later"]
+    assert [str(each) for each in failures] == ["out of luck"]
+
+
 async def test_one_caller_too_many_is_told_so_and_there_is_room_again(strict):
     callers = [await strict.caller() for _ in range(3)]
     await until(lambda: len(strict.control.callers) == 3)
@@ -436,6 +454,7 @@ async def test_a_program_that_half_closes_as_nc_does_gets_its_answer(world):
 async def test_when_the_gateway_ends_an_answer_that_is_written_arrives(tmp_path):
     world = World(tmp_path, Bounds())
     await world.control.open()
+    await world.control.serve()
     caller = await world.caller()
     caller.call("gateway.shutdown")
     await until(lambda: world.house.gateway.ends)
@@ -444,6 +463,20 @@ async def test_when_the_gateway_ends_an_answer_that_is_written_arrives(tmp_path)
     assert (await caller.read())["result"] == {"ending": True, "leases": 2}
     assert await caller.read() is None
     assert not os.path.exists(world.path)
+    await world.control.close()
+
+
+async def test_whoever_comes_before_the_gateway_is_ready_waits(tmp_path):
+    """What an earlier gateway left running is adopted first: a start by command must not come before that."""
+    world = World(tmp_path, Bounds())
+    await world.control.open()
+    caller = await world.caller()
+    caller.call("hello")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not world.control.callers
+    await world.control.serve()
+    assert "result" in await caller.read()
     await world.control.close()
 
 

@@ -10,6 +10,7 @@ from tests.house.tree import ROOT
 from tests.support.gateway import running
 
 DOCS = ROOT / "hestia" / "docs"
+KEY = "hk_" + "a" * 40
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 
 
@@ -52,6 +53,33 @@ async def test_a_gateway_serves_them_and_nothing_beside_them():
         other = await house.ask(b"GET /dashboard/docs/secrets.md HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (found.status, other.status) == (200, 404)
     assert b"Threat model" in found.body
+
+
+def request(path, method="GET", *lines):
+    return "\r\n".join((f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", "")).encode()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ("docs/../dashboard.css", "docs/%2e%2e/dashboard.css", "docs/..%2fdashboard.css", "docs//security.md", "docs/pictures/", "docs/security%2emd"),
+)
+async def test_no_other_way_of_writing_a_path_leads_to_a_file(path):
+    async with running({}) as house:
+        assert (await house.ask(request(f"/dashboard/{path}"))).status in {400, 404}
+
+
+async def test_they_answer_a_head_without_the_page():
+    async with running({}) as house:
+        found = await house.ask(request(PLACE, "HEAD"))
+        assert (found.status, found.body) == (200, b"")
+
+
+@pytest.mark.parametrize(("more", "at", "status"), (([], 1, 401), ([f"Authorization: Bearer {KEY}"], 1, 200), ([f"Authorization: Bearer {KEY}"], 0, 404)))
+async def test_they_are_for_who_may_see_the_dashboard_and_stand_where_it_stands(more, at, status):
+    auth = {"api_keys": [{"name": "k", "key": KEY}]}
+    async with running({}, auth=auth, admin_listen=["127.0.0.1:0"]) as house:
+        for path in (f"{PLACE}security.md", f"{PLACE}manual.css"):
+            assert (await house.ask(request(path, "GET", *more), at)).status == status
 
 
 def test_the_dashboard_leads_to_them():

@@ -153,8 +153,12 @@ def test_hestiactl_is_there_and_needs_no_word_about_where(up):
 
 
 def test_the_operators_strategies_are_those_of_the_folder(up):
-    files = {each["file"] for each in up.ctl("strategies")["strategies"]}
-    assert "/etc/hestia/strategies/least_busy.py" in files
+    assert {each["file"] for each in up.ctl("strategies")["strategies"]} == {None}  # copies of the shipped ones
+    mine = up.folder / "strategies" / "mine.py"
+    mine.write_text("def register_strategy(registry):\n    registry.add('mine', lambda request: None, kind='route')\n")
+    mine.chmod(0o644)
+    up.ctl("strategies", "reload")
+    assert "/etc/hestia/strategies/mine.py" in {each["file"] for each in up.ctl("strategies")["strategies"]}
 
 
 def test_a_service_is_launched_inside_and_ends_with_the_container(up, engine):

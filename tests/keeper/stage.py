@@ -44,6 +44,7 @@ class Notebook:
 
     async def hold(self, what: str, until: float | None) -> None:
         self.holds[what] = until
+        await self.slow.wait()
 
 
 class Asker:
@@ -176,6 +177,7 @@ async def staged(
     """Open, and closed without stopping anything; a mistake that nobody expects fails the test."""
     stage = Stage({"a": {}} if services is None else services, top, world, notebook)
     stage.keeper.open()
+    stage.keeper.follow_the_calendar()
     try:
         yield stage
     finally:

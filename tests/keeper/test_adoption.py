@@ -1,5 +1,7 @@
 """What an earlier gateway wrote down: adopted, ended, forgotten, or asked about again; never two of one."""
 
+from math import inf
+
 from msgspec.structs import replace
 
 from hestia.keeper.adoption import adopt
@@ -204,3 +206,51 @@ async def test_a_machine_is_adopted_with_the_place_on_it():
         assert stage.launcher.did == []
 
 
+
+
+async def test_what_a_killed_gateway_was_stopping_for_a_hold_is_stopped():
+    world, notebook = await left_running("a", "b")
+    async with staged({"a": {}, "b": {}}, world=world, notebook=notebook) as stage:
+        stage.service().held_until = inf  # as it was written down
+        await adopted(stage)
+        await stage.reaches("cold")
+        await stage.reaches("hot", "b")
+        assert stage.launcher.did == [("stop", "a")]
+        assert stage.ask().refusal.code == "held"
+
+
+async def test_what_depends_on_it_is_stopped_first():
+    services = {"a": {}, "b": {"depends_on": ["a"]}}
+    async with staged(services) as stage:
+        await stage.commands.start("b", wait=2)
+        world, notebook = stage.launcher.world, stage.notebook
+    async with staged(services, world=world, notebook=notebook) as stage:
+        stage.service().held_until = inf
+        await adopted(stage)
+        await stage.reaches("cold")
+        assert stage.launcher.did == [("stop", "b"), ("stop", "a")]
+
+
+async def test_a_machine_that_is_held_is_put_to_sleep_when_what_still_runs_there_has_ended():
+    services, machines = {"a": {"machine": "desk"}}, {"desk": {"launch": {"kind": "process", "command": ["wake"]}, "idle_timeout": 0}}
+    async with staged(services, machines=machines) as stage:
+        await stage.commands.start("a", wait=2)
+        world, notebook = stage.launcher.world, stage.notebook
+    async with staged(services, machines=machines, world=world, notebook=notebook) as stage:
+        desk = stage.keeper.fleet.machines["desk"]
+        desk.held_until = inf
+        await adopted(stage)
+        await stage.until(lambda: desk.state == "cold")
+        assert stage.launcher.did == [("stop", "a"), ("stop", "desk")]
+
+
+async def test_what_could_not_be_asked_about_is_stopped_for_its_hold_once_it_can():
+    world, notebook = await left_running("a")
+    world.down = True
+    async with staged(world=world, notebook=notebook) as stage:
+        stage.service().held_until = inf
+        await adopted(stage)
+        world.down = False
+        await stage.keeper.ask_again()
+        await stage.until(lambda: stage.launcher.did == [("stop", "a")])
+        await stage.reaches("cold")

@@ -130,6 +130,48 @@ async def test_all_may_be_stopped_and_held_at_once():
         assert stage.notebook.holds == {"all": inf}
 
 
+@pytest.mark.parametrize("leaves", (False, True))
+async def test_one_that_is_started_ends_the_hold_of_all_for_itself_alone_however_slow_the_disk_is(leaves):
+    async with staged({"a": {}, "b": {}, "c": {}}) as stage:
+        await stage.commands.stop_all(inf)
+        stage.notebook.slow.clear()
+        start = asyncio.ensure_future(stage.commands.start("a"))
+        await stage.until(lambda: len(stage.notebook.holds) > 1)
+        assert {stage.ask(id_).refusal.code for id_ in "bc"} == {"held"}
+        if leaves:
+            start.cancel()
+        stage.notebook.slow.set()
+        await asyncio.wait({start})
+        await stage.until(lambda: stage.notebook.holds == {"all": None, "service/b": inf, "service/c": inf})
+        await stage.until(lambda: stage.ask().answered)
+
+
+async def test_what_a_reload_took_away_while_its_hold_ended_is_not_started():
+    async with staged({"a": {}, "b": {}}) as stage:
+        await stage.commands.stop("a", hold=60)
+        stage.notebook.slow.clear()
+        start = asyncio.ensure_future(stage.commands.start("a"))
+        await stage.until(lambda: stage.notebook.holds == {"service/a": None})
+        stage.reload({"b": {}})
+        stage.notebook.slow.set()
+        with refuses("unknown_service"):
+            await start
+        assert stage.launcher.did == []
+
+
+async def test_a_machine_that_a_reload_took_away_while_its_hold_ended_is_not_woken():
+    async with staged({"a": {}}, machines=DESK) as stage:
+        await stage.commands.hold_machine("desk")
+        stage.notebook.slow.clear()
+        wake = asyncio.ensure_future(stage.commands.wake("desk"))
+        await stage.until(lambda: stage.notebook.holds == {"machine/desk": None})
+        stage.reload({"a": {}})
+        stage.notebook.slow.set()
+        with refuses("not_found"):
+            await wake
+        assert stage.launcher.did == []
+
+
 async def test_a_restart_stops_and_starts_once():
     async with staged() as stage:
         await stage.commands.start("a", wait=2)

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import re
+import threading
 import time
 
 import pytest
 
 from hestia.keeper import works
+from hestia.keeper.adoption import adopt
 from hestia.ports import LaunchFailed, Seen
 from hestia.words.run import Told
 from tests.keeper.stage import staged
@@ -259,6 +261,16 @@ async def test_a_machine_with_a_check_is_ready_when_that_passes():
         assert asker.lease.hot_at <= time.monotonic()
 
 
+async def test_who_listens_at_a_port_is_looked_up_beside_the_loop():
+    """It reads the tables of all sockets and processes: with ten thousand connections that takes a while."""
+    threads = []
+    async with staged() as stage:
+        stage.launcher.stranger = lambda _run, _url: threads.append(threading.current_thread())
+        await stage.commands.start("a", wait=2)
+    assert threads
+    assert threading.main_thread() not in threads
+
+
 # --- what an engine does beside us
 
 
@@ -269,19 +281,37 @@ class Engine(FakeLauncher):
         while target_of(run) not in self.world.running:
             await asyncio.sleep(0.005)
 
+    def __init__(self, world=None):
+        super().__init__(world)
+        self.asleep = set()
+
     def pauses(self, run):
         return True
 
+    async def paused(self, run):
+        await asyncio.sleep(0)
+        return target_of(run) in self.asleep
+
+    async def start(self, run, record):
+        self.asleep.discard(target_of(run))
+        return await super().start(run, record)
+
+    async def stop(self, run):
+        if target_of(run) in self.world.running:
+            self.asleep.add(target_of(run))
+        await super().stop(run)
+
     async def end(self, run):
+        self.asleep.discard(target_of(run))
         await super().stop(run)
         self.did[-1] = ("end", run.owner)
 
 
 @contextlib.asynccontextmanager
-async def with_engine(services=None, **top):
+async def with_engine(services=None, engine=None, **top):
     """A stage whose launcher is such an engine from the start."""
     async with staged(services, **top) as stage:
-        stage.launcher = Engine()
+        stage.launcher = engine or Engine()
         for life in stage.keeper.fleet.places():
             stage.keeper._notice(life)
         yield stage
@@ -304,6 +334,38 @@ async def test_an_idle_stop_that_pauses_keeps_the_room_and_a_command_ends_it_for
         await stage.commands.stop("a")
         await stage.until(lambda: stage.launcher.did[-1] == ("end", "a"))
         await stage.until(lambda: stage.commands.machines()[0].used == {"v": 0})
+
+
+@pytest.mark.parametrize("killed", ("after the pause", "before it was written down"))
+async def test_what_a_killed_gateway_paused_keeps_its_room_until_that_is_needed(killed):
+    services = {id_: {"idle_timeout": "50ms", "needs": {"v": 1}} for id_ in ("a", "b")}
+    top = {"machines": {"local": {"capacity": {"v": 1}}}}
+    async with with_engine(services, **top) as stage:
+        await stage.commands.start("a", wait=2)
+        runs = dict(stage.notebook.runs)
+        await stage.reaches("cold")
+        await stage.until(lambda: not stage.notebook.runs)
+        engine, notebook = stage.launcher, stage.notebook
+    notebook.runs = runs if killed == "before it was written down" else {}
+    engine.did.clear()
+    async with with_engine(services, engine, notebook=notebook, **top) as stage:
+        await adopt(stage.keeper, list(notebook.runs.values()))
+        assert stage.commands.machines()[0].used == {"v": 1}
+        assert (stage.state(), stage.life().dozes, ("end", "a") in engine.did) == ("cold", True, False)
+        await stage.commands.start("b", wait=2)
+        assert ("end", "a") in engine.did
+        assert engine.did.index(("end", "a")) < engine.did.index(("start", "b"))
+        assert (engine.asleep, stage.mistakes) == (set(), [])
+
+
+async def test_what_a_killed_gateway_left_running_and_nobody_configures_is_ended_for_good():
+    async with with_engine({"a": {}}) as stage:
+        await stage.commands.start("a", wait=2)
+        engine, notebook = stage.launcher, stage.notebook
+    async with with_engine({"b": {}}, engine, notebook=notebook) as stage:
+        await adopt(stage.keeper, list(notebook.runs.values()))
+        assert engine.did[-1] == ("end", "a")
+        assert (engine.asleep, notebook.runs) == (set(), {})
 
 
 async def test_a_gateway_that_ends_ends_what_it_paused():
@@ -376,4 +438,4 @@ async def test_a_check_that_hangs_to_the_end_of_the_start_is_told_as_such(monkey
         stage.keeper.outside = stage.keeper.outside._replace(probe=hangs)
         asker = stage.ask()
         await stage.until(lambda: asker.refusal)
-        assert re.search(r"not ready within 0.3 s: no answer within 0\.[123]s", asker.refusal.detail)
+        assert re.search(r"not ready within 0.3 s \(`start_timeout`\): no answer within 0\.[123]s", asker.refusal.detail)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hestia.launchers import docker as module
 from hestia.launchers.docker import Docker
-from hestia.ports import HasHealth, HasLogs, LaunchFailed, Watchable
+from hestia.ports import HasHealth, HasLogs, LaunchFailed, Pausing, Watchable
 from hestia.words.launch_spec import DockerLaunch
 from hestia.words.run import Run
 from tests.support.conformance import (
@@ -129,6 +129,7 @@ def test_it_can_do_what_the_ports_ask_for():
     assert isinstance(Docker(), Watchable)
     assert isinstance(Docker(), HasHealth)
     assert isinstance(Docker(), HasLogs)
+    assert isinstance(Docker(), Pausing)
 
 
 class TestPausing:
@@ -152,6 +153,16 @@ class TestPausing:
             await launcher.stop(run)
             await launcher.end(run)
             assert box.status == "exited"
+
+    async def test_the_engine_tells_what_is_paused_and_none_is_that_cannot_be_asked_about(self, double, launcher):
+        double.add("a")
+        run = await started(launcher, run_of(container="a", on_idle="pause"))
+        assert not await launcher.paused(run)
+        await launcher.stop(run)
+        assert await launcher.paused(run)
+        assert not await launcher.paused(run_of(container="never-made", on_idle="pause"))
+        await double.close()
+        assert not await launcher.paused(run)
 
     async def test_one_that_somebody_paused_is_let_go_on_by_a_start(self, double, launcher):
         box = double.add("a")

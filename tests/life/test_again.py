@@ -69,6 +69,16 @@ async def test_what_still_runs_is_adopted_and_answers_without_a_new_start(diary,
     assert not any(map(alive, pids))
 
 
+async def test_what_is_kept_warm_is_adopted_too_and_not_started_beside_what_still_runs(diary, folder):
+    services = {"a": launched(diary, keep_warm=["always"])}
+    async with one_gateway(folder, services, hard=True) as run:
+        await reaches(run, "hot")
+    async with one_gateway(folder, services) as run:
+        await reaches(run, "hot")
+        assert [event["service"] for event in told(run, "place.adopted")] == ["a"]
+    assert len(diary.starts) == 1
+
+
 async def test_a_request_that_comes_before_the_adopted_one_is_checked_waits_for_it(diary, folder):
     services = {"a": launched(diary, "--ready-after", 0.5, health_url="http://127.0.0.1:{port}/health")}
     async with one_gateway(folder, services, hard=True) as run:

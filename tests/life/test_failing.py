@@ -188,7 +188,7 @@ async def test_a_check_that_hangs_is_quoted_and_not_what_was_seen_before_it(diar
     port = free_port()
     health = f"http://127.0.0.1:{port}/health"
     async with running({"a": launched(diary, "--health-body", "hangs", port=port, health_url=health, start_timeout="1s")}) as run:
-        assert "not ready within 1 s: no answer within 0." in detail(await run.ask(ask()))
+        assert "not ready within 1 s (`start_timeout`): no answer within 0." in detail(await run.ask(ask()))
 
 
 async def test_a_told_address_that_is_none_is_named_and_its_secrets_are_not(diary):

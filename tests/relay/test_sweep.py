@@ -1,6 +1,7 @@
 """Deadlines: one sweep keeps them all, and whoever is slow for a good reason is left alone."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -194,6 +195,30 @@ def test_chores_are_done_at_every_look():
     sweep.chores.append(lambda: done.append("chore"))
     sweep.tick()
     assert done == ["chore"]
+
+
+def test_a_mistake_about_one_who_left_and_one_in_a_chore_are_nobody_elses():
+    failed: list[BaseException] = []
+    done: list[str] = []
+    ours, theirs = socket.socketpair()
+    theirs.close()
+
+    class Gone(Thing):
+        def fileno(self):
+            return ours.fileno()
+
+    def broken() -> None:
+        raise LookupError("a chore")
+
+    sweep = Sweep(1, failed.append)
+    gone, other = Gone(), Thing()
+    sweep.watched.update((gone, other))
+    sweep.paused.add(gone)
+    sweep.chores += [broken, lambda: done.append("the next one")]
+    with ours:
+        sweep.tick()
+    assert (gone.looks, other.looks, done) == (1, 1, ["the next one"])
+    assert [type(each) for each in failed] == [AssertionError, LookupError]
 
 
 async def test_a_mistake_in_one_look_never_ends_the_sweep():

@@ -47,6 +47,15 @@ def test_the_lock_names_who_has_it_and_is_free_when_its_file_is_closed(tmp_path)
     host.lock(str(folder)).close()
 
 
+def test_the_lock_is_its_owners_alone_or_others_could_take_it_for_good(tmp_path):
+    tmp_path.chmod(0o755)
+    host.lock(str(tmp_path)).close()
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "lock").chmod(0o644)  # as one of an older version
+    host.lock(str(tmp_path)).close()
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_lock_that_a_killed_gateway_left_means_nothing(tmp_path):
     (tmp_path / "lock").write_text("4711\n")
     with host.lock(str(tmp_path)):

@@ -141,6 +141,7 @@ def test_a_command_ends_it_as_a_signal_does(tmp_path, method):
     code, errors = program.end()
     assert code == 0
     assert events(errors)[-2:] == ["gateway.stopping", "gateway.stopped"]
+    assert "Infinity" not in errors, "a drain has no end, and JSON no infinity"
 
 
 def test_what_was_launched_ends_with_the_gateway(tmp_path):

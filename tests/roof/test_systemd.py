@@ -119,3 +119,19 @@ def test_the_gateway_serves_on_a_socket_that_was_open_before_it_and_says_when_it
                 assert gateway.wait(15) == 0
             finally:
                 gateway.kill()
+
+
+def test_a_descriptor_that_is_no_socket_is_said():
+    code = """
+import os
+os.dup2(os.open("/dev/null", os.O_RDONLY), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+from hestia.roof.listen import CannotStart
+from hestia.roof.systemd import inherited
+try:
+    inherited(os.environ)
+except CannotStart as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("LISTEN_FDS says that descriptor 3 is a socket: ")

@@ -73,6 +73,23 @@ def test_a_head_has_room_for_a_request():
 
 
 @pytest.mark.parametrize(
+    ("service", "warned"),
+    [
+        ("launch: {kind: docker, container: a}", True),
+        ("launch: {kind: systemd, unit: a.service}", True),
+        ("launch: {kind: kubernetes, deployment: a}", True),
+        ("base_url: 'http://127.0.0.1:1', launch: {kind: docker, container: a}", False),
+        ("launch: {kind: process, command: [a]}", False),  # it may print one
+        ("launch: {kind: ssh, host: h, start: a}", False),
+    ],
+)
+def test_a_launcher_that_cannot_tell_an_address_is_warned_of_where_there_is_none(service, warned):
+    words = "will not start: nothing tells its address; give it a `base_url`"
+    warnings = load_text(f"services: {{a: {{{service}}}}}\n").warnings
+    assert [warning.partition("services.a: ")[2] for warning in warnings] == ([words] if warned else [])
+
+
+@pytest.mark.parametrize(
     ("semaphore", "missing"),
     [
         ("", "`semaphore.base_url` and `semaphore.token`"),

@@ -50,7 +50,8 @@ def test_an_unknown_model_is_told_with_the_known_ones_and_their_globs(monkeypatc
         f"no service serves the model '{'x' * 64}'...; known models: llama3:8b, both, qwen:latest, phi, llama*, gemma[23]"
     )
     assert unknown(None, ()) == (
-        "the request names no model (a JSON field, a form's field or a query parameter `model`); no models are known yet"
+        "the request names no model (a JSON field, a form's field or a query parameter `model`); "
+        "no models are known yet: name them in the `models` of a service"
     )
     monkeypatch.setattr(models, "MOST_TOLD", 2)
     assert unknown("\n", SERVICES).endswith("'\\n'; known models: llama3:8b, both and 4 more")

@@ -115,6 +115,11 @@ def test_the_three_who_kept_it_awake_longest_are_named():
     assert one.kept_awake_by == (Kept(who="keep_warm", hours=2), Kept(who="phone", hours=1.5), Kept(who="laptop", hours=1))
 
 
+def test_who_asked_for_what_never_ran_kept_nothing_awake():
+    [one] = made(cold(3, more={"kept_by": {"laptop": 2}})).services
+    assert one.kept_awake_by == ()
+
+
 def test_what_requests_took_is_not_said_again_of_those_who_are_known_by_name():
     usage = (Usage(service="a", requests=3, seconds=3 * HOUR),)
     [one] = made(hot(0), cold(5, more={"kept_by": {"laptop": 2 * HOUR, "keep_warm": HOUR}}), usage=usage).services

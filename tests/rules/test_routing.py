@@ -128,6 +128,11 @@ def test_a_default_service_gets_the_whole_target_of_an_unknown_id():
     assert choose(b"/nope", default_service="chat").kind == NOT_FOUND
 
 
+def test_a_path_of_nobody_is_said_with_an_id_only_when_that_is_near():
+    assert choose(b"/olama/x").detail.endswith("; the nearest known id is 'ollama'")
+    assert choose(b"/nothing").detail == "nothing answers at this path; services answer under /services/<id>/"
+
+
 @pytest.mark.parametrize("path", sorted(OWN_PATHS))
 def test_own_paths_and_all_below_them_are_hestias(path):
     for target in (path, path + b"/", path + b"/a/b", path + b"?x", path + b"/?x=/services/ollama/"):

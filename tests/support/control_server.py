@@ -59,6 +59,7 @@ class Served:
         fence = Fence(self.failures.append)
         control = Control(self.path, Verbs(self.house, fence), self.failures.append)
         await control.open()
+        await control.serve()
         self._up.set()
         ending = asyncio.ensure_future(self.house.gateway.ended.wait())
         await asyncio.wait({ending, asyncio.ensure_future(self._done.wait())}, return_when=asyncio.FIRST_COMPLETED)

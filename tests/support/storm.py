@@ -148,7 +148,10 @@ class Storm:
         return []
 
     def _stopping(self, life: Life) -> list[tuple[float, Any]]:
-        return [(self._soon(), states.StopFailed("engine away") if self._fails(0.5) else states.Stopped())]
+        if self._fails(0.5):
+            return [(self._soon(), states.StopFailed("engine away"))]
+        pauses = not life.settings.machine and life.stop_cause == "idle" and int(life.owner.id[1:] or 0) % 2 == 0
+        return [(self._soon(), states.Stopped(dozes=pauses))]
 
     # --- what people and programs do
 
@@ -365,7 +368,7 @@ class Storm:
 
     def _entered(self, life: Life, before: Phase) -> None:
         if life.phase in LEFT_OVER and life.stop_cause in {"room", "idle"} and before not in LEFT_OVER:
-            assert before is Phase.HOT or life.hot_at == self.stage.now, f"{life} was stopped for {life.stop_cause} while {before}"
+            assert before is Phase.HOT or life.dozes or life.hot_at == self.stage.now, f"{life} was stopped for {life.stop_cause} while {before}"
             assert not life.leases, f"{life} was stopped for {life.stop_cause} under lease"
         if life.phase is Phase.LAUNCHING and not life.settings.machine:
             self._has_room(life)
