@@ -103,7 +103,7 @@ class Gateway:
 
     def left_over(self) -> list[str]:
         """Processes that name our folder, but for the gateway."""
-        found = subprocess.run(["ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+        found = subprocess.run(["ps", "-wweo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
         rows = [line for line in found.splitlines() if str(self.home) in line and line.split()[1][0] != "Z"]
         return [line for line in rows if "hestia.cli" not in line]
 
