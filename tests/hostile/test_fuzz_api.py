@@ -1,6 +1,5 @@
 """The HTTP API and the dispatcher under any parameter and any body: an answer that was promised, never a mistake of ours."""
 
-import asyncio
 import base64
 import contextlib
 import json
@@ -11,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hestia.doors.api_routes import ROUTES
-from tests.hostile.fuzz import tries
+from tests.hostile.fuzz import played, tries
 from tests.support.gateway import running
 from tests.support.wire import BrokenError, Upstream, reply
 
@@ -113,13 +112,7 @@ async def seen(wire):
 
 @pytest.fixture(scope="module")
 def scene():
-    with asyncio.Runner() as runner:
-        one, stack = Scene(runner), contextlib.AsyncExitStack()
-        runner.run(stack.enter_async_context(one.open()))
-        try:
-            yield one
-        finally:
-            runner.run(stack.aclose())
+    yield from played(Scene)
 
 
 @tries(80)

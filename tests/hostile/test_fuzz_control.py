@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hestia.doors.verbs import VERBS
 from hestia.wire import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, REFUSED
-from tests.hostile.fuzz import tries
+from tests.hostile.fuzz import played, tries
 from tests.support.gateway import running
 
 WITHIN = 20.0
@@ -132,13 +132,7 @@ def pieces(data, cuts):
 
 @pytest.fixture(scope="module")
 def scene():
-    with asyncio.Runner() as runner:
-        one, stack = Scene(runner), contextlib.AsyncExitStack()
-        runner.run(stack.enter_async_context(one.open()))
-        try:
-            yield one
-        finally:
-            runner.run(stack.aclose())
+    yield from played(Scene)
 
 
 @tries(60)
