@@ -132,12 +132,14 @@ class TestPausing:
         pid = engine.state(run.launch.container)["Pid"]
         await launcher.stop(run)
         assert engine.state(run.launch.container)["Status"] == "paused"
+        assert await launcher.paused(run)
         await launcher.start(run, None)
         state = engine.state(run.launch.container)
         assert (state["Status"], state["Pid"]) == ("running", pid)
         await launcher.stop(run)
         await launcher.end(run)
         assert engine.state(run.launch.container)["Status"] == "exited"
+        assert not await launcher.paused(run)
 
 
 class TestEnds:
