@@ -1,7 +1,8 @@
 """What launched programs print: a file each, rotated by copy and truncate, read from its end, followed and searched.
 
 The program has the file itself, opened with O_APPEND: a pipe would die with the gateway, and take the program along.
-Copy and truncate keeps that file the same one; what is written between the two steps is lost.
+Copy and truncate keeps that file the same one; what is written between the end of the copy and the cut is lost: in a few
+microseconds, unless the program writes faster than it can be copied.
 """
 
 import asyncio
@@ -92,19 +93,21 @@ class Output:
             for number in range(FILES - 1, 1, -1):
                 with contextlib.suppress(FileNotFoundError):
                     self.older(number - 1).replace(self.older(number))
-            self._copy(size)
+            size = self._copy(size)
         with contextlib.suppress(OSError):
             os.truncate(self.path, 0)
             self._cut += size
 
-    def _copy(self, size: int) -> None:
+    def _copy(self, size: int) -> int:
+        """The end of the file, and what is written meanwhile. Returns up to where."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         with self.path.open("rb") as source, os.fdopen(os.open(self.older(1), flags, 0o600), "wb") as target:
-            source.seek(size - FILE_BYTES)
+            source.seek(size - FILE_BYTES + FILE_BYTES // 10)  # a tenth is for what comes
             left = FILE_BYTES
             while left and (block := source.read(min(BLOCK, left))):
                 target.write(block)
                 left -= len(block)
+            return source.tell()
 
     def read(self, at: int, limit: int) -> tuple[bytes, int]:
         """What stands at a position, and the position after it; what is no longer kept is passed over."""

@@ -123,11 +123,22 @@ def test_a_position_stays_true_over_a_rotation(output, monkeypatch):
     assert output.end() == 19
     assert output.read(8, 100) == (b"89abcdef", 16)
     assert output.read(16, 100) == (b"XYZ", 19)
-    assert output.read(0, 100) == (b"6789abcdef", 16)  # what is no longer kept is passed over
+    assert output.read(0, 100) == (b"789abcdef", 16)  # what is no longer kept is passed over
     assert output.read(19, 100) == (b"", 19)
     write(output, "0" * 20)
     output.rotate()
     assert output.read(3, 100)[1] == 39
+
+
+def test_what_is_written_while_a_file_is_copied_is_copied_too(output, monkeypatch):
+    monkeypatch.setattr(output_module, "FILE_BYTES", 1000)
+    write(output, "x" * 1500)
+    # When the older file is moved away, the size is known already.
+    monkeypatch.setattr(output_module.Path, "replace", lambda *_: write(output, "late\n"))
+    output.rotate()
+    assert output.older(1).read_text().endswith("xlate\n")
+    assert output.older(1).stat().st_size <= 1000
+    assert output.end() == 1505
 
 
 def test_a_position_of_an_earlier_gateway(output):

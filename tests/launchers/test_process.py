@@ -393,7 +393,7 @@ async def test_an_output_that_grows_is_turned_over_while_it_runs(rig, monkeypatc
     monkeypatch.setattr("hestia.launchers.process.TIDY_EVERY_S", 0.05)
     run = rig.make(
         sh(
-            "n=0; while [ $n -lt 100 ]; do head -c 20000 /dev/zero | tr '\\0' x; echo; n=$((n+1)); done; echo last; sleep 1000"
+            "n=0; while [ $n -lt 100 ]; do head -c 20000 /dev/zero | tr '\\0' x; echo; n=$((n+1)); done; while :; do echo last; sleep 0.2; done"
         )
     )
     run = await started(rig.launcher, run)
