@@ -1,7 +1,7 @@
 """What launched programs print: a file each, rotated by copy and truncate, read from its end, followed and searched.
 
 The program has the file itself, opened with O_APPEND: a pipe would die with the gateway, and take the program along.
-Copy and truncate keeps that file the same one; what is written between the end of the copy and the cut is lost: in a few
+Copy and truncate keeps that file the same one; what is written between the end of the copy and the cut is lost: within
 microseconds, unless the program writes faster than it can be copied.
 """
 
