@@ -42,7 +42,8 @@ class Scene:
         quick = {"start_attempts": 1, "retry_delay": "10ms", "failure_cooldown": "10ms", "start_timeout": "100ms", "queue_timeout": "1s"}
         async with Upstream(seen) as self.upstream:
             services = {
-                "a": {"base_url": self.upstream.base_url + "/base", "no_wake": [{"path": "/never"}]},
+                # no check of its readiness is taken for a request
+                "a": {"base_url": self.upstream.base_url + "/base", "health_url": self.upstream.base_url.replace("http", "tcp"), "no_wake": [{"path": "/never"}]},
                 "never": {"base_url": "http://127.0.0.1:9", "launch": {"kind": "command", "start": ["false"], "stop": ["true"], "status": ["false"]}, **quick},
             }
             machines = {"box": {"launch": {"kind": "command", "start": ["true"], "stop": ["true"], "status": ["true"]}}}
