@@ -489,9 +489,9 @@ requestAnimationFrame(seen);
 
 async def first_clickable(browser, url):
     """A tab with the page, and after how many milliseconds, as the browser counts them from the navigation's begin, its
-    first row could be clicked: the best of up to five visits without a cache, for the machine may be busy otherwise."""
+    first row could be clicked: the best of up to twelve visits without a cache, for the machine may be busy otherwise."""
     best = 60_000
-    for _ in range(5):
+    for _ in range(12):
         tab = await browser.tab()
         await tab.send("Page.addScriptToEvaluateOnNewDocument", source=CLICKABLE)
         await tab.go(f"{url}/dashboard/")
