@@ -57,7 +57,7 @@ class Sweep:
             pass
 
     def looks(self) -> Iterator[None]:
-        """The same in slices. Who has come meanwhile is looked at next time; who has left bears another look."""
+        """The same in slices. Who has come meanwhile is looked at next time; who has left is passed over."""
         self._poll()
         all_of_them = list(self.watched)
         for begin in range(0, len(all_of_them), AT_ONCE):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hestia.doors.verbs_answers import Reloaded
 from hestia.keeper.uses import UnknownStrategies
-from hestia.roof.exposure import warn_of_no_auth
+from hestia.roof.exposure import beyond_loopback, warn_of_no_auth
 from hestia.roof.in_force import put_in_force, relayed_of
 from hestia.roof.listen import CannotStart
 from hestia.roof.ways import Ways
@@ -121,7 +121,7 @@ class Reload:
             settings=settings,
             needs_restart=stuck,
         )
-        if EXPOSING.intersection(settings):
+        if EXPOSING.intersection(settings) or beyond_loopback(config) > beyond_loopback(before):
             warn_of_no_auth(config, self._log)
         return Reloaded(
             file=loaded.source,

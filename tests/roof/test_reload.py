@@ -521,3 +521,13 @@ async def test_a_file_that_is_empty_while_it_is_written_changes_nothing(tmp_path
             await run.gateway.reload()
         assert list(run.gateway.fleet.services) == ["a"]
         assert "is empty" in told(run, "config.rejected")[0]["detail"]
+
+
+async def test_a_service_that_listens_beyond_this_machine_from_now_on_is_warned_of(tmp_path):
+    """Its own address counts as the gateway's do."""
+    services = {"a": {"base_url": "http://127.0.0.1:9"}}
+    async with serving(tmp_path, services) as run:
+        before = len(run.lines)
+        await run.reload({"a": {**services["a"], "listen": [f"0.0.0.0:{free_port()}"]}})
+        said = [json.loads(line) for line in run.lines[before:]]
+        assert [each["level"] for each in said if each["event"] == "gateway.warning"] == ["error"]
